@@ -1,0 +1,313 @@
+//! An exchange: a request being received, its handler, and its response being sent.
+//!
+//! ```text
+//!                    a whole head                 the response is there
+//!   Head ────────────────────────▶ Handling ─────────────────────────────▶ Streaming ──┐ last chunk
+//!    ▲                                 │   (not streamed: straight on)                  ▼
+//!    │                                 └──────────────────────────────────────▶ Discarding
+//!    │            the request's body is used up, and the connection is kept             │
+//!    └──────────────────────────────────────────────────────────────────────────────────┤
+//!                                                                                       ▼ is not kept
+//!   Upgraded ──────────────── both directions are over ──────────────────────────────▶ Ending ──▶ Lingering
+//! ```
+//!
+//! `reading` has what comes in (the stages up to the handler), `responding` what goes out; here is what both share: the
+//! stage, the deadlines, and the end.
+
+use std::rc::Rc;
+
+use ringlane_protocol::body::Decoder;
+
+use super::Fate;
+use super::input::Input;
+use super::output::{Output, Supply};
+use super::socket::Socket;
+use crate::body::BodyError;
+use crate::context::{Context, Limits};
+use crate::pipe::{End, Pipe};
+use crate::ring::{Errno, Ring, Sending, Transmission};
+use crate::shared::News;
+use crate::task::Task;
+use crate::timers::Millis;
+
+/// What a connection holds while it is not idle.
+#[derive(Default)]
+pub(crate) struct Exchange {
+    pub(super) stage: Stage,
+    pub(super) input: Input,
+    pub(super) output: Output,
+    /// The request's body, from its head on until it is used up.
+    pub(super) inbound: Option<Inbound>,
+    /// What a task makes for the peer: a streamed response, or an upgraded connection's output.
+    pub(super) outbound: Option<Outbound>,
+    /// The handler, the pump of a streamed response, or an upgraded connection's handler.
+    pub(super) task: Option<Task>,
+    /// What the response must know of its request.
+    pub(super) request: Traits,
+    /// Before the connection is closed the peer gets time to read what was sent.
+    pub(super) linger: bool,
+    /// The end of the connection has to be a reset, since a plain one would look like the end of the body.
+    pub(super) reset_at_end: bool,
+    /// Since when the head has been coming, the body has been waited for, or the connection has lingered.
+    pub(super) since: Millis,
+    sending: Option<Sending>,
+    /// Since when the send under way has made no progress, and what the peer had acknowledged then.
+    send_since: Millis,
+    acknowledged: u64,
+    /// Bytes thrown away: of the request's body while discarding, of anything while lingering.
+    pub(super) discarded: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// A head is awaited, or is coming.
+    #[default]
+    Head,
+    /// The handler has not answered yet.
+    Handling,
+    /// The response's head is queued and a task makes its body.
+    Streaming,
+    /// The response is queued; the rest of the request's body is thrown away.
+    Discarding,
+    /// The connection belongs to an upgrade's task.
+    Upgraded,
+    /// What is queued is sent; then the connection ends.
+    Ending,
+    /// All is sent, and the peer knows; what it still sends is thrown away until it has read that.
+    Lingering,
+}
+
+/// What a response must know of its request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traits {
+    /// The client keeps the connection open, and so may we (RFC 9112 §9.3).
+    pub(super) keep_alive: bool,
+    /// HTTP/1.0: no chunked coding, and persistence has to be said.
+    pub(super) is_1_0: bool,
+    /// HEAD: the response ends with its head.
+    pub(super) head_only: bool,
+    pub(super) wants_upgrade: bool,
+    /// `100 Continue` is awaited and has not been sent.
+    pub(super) expects_continue: bool,
+}
+
+/// A request's body on its way in, or an upgraded connection's input.
+pub(super) struct Inbound {
+    /// None for an upgraded connection: all input is data.
+    pub(super) decoder: Option<Decoder>,
+    pub(super) pipe: Rc<Pipe>,
+}
+
+impl Inbound {
+    /// The handler's side has dropped the body.
+    pub(super) fn is_abandoned(&self) -> bool {
+        Rc::strong_count(&self.pipe) == 1
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.decoder.as_ref().is_some_and(Decoder::is_done)
+    }
+}
+
+/// A streamed response on its way out, or an upgraded connection's output.
+pub(super) struct Outbound {
+    pub(super) pipe: Rc<Pipe>,
+    pub(super) coding: Coding,
+}
+
+/// How a streamed body is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Chunked,
+    /// This many bytes are still to come.
+    Length(u64),
+    /// By the end of the connection.
+    Raw,
+}
+
+impl Exchange {
+    /// How many pooled buffers wait on this connection to be used, at the most.
+    pub(super) fn buffers_held(&self) -> usize {
+        self.input.buffers() + self.inbound.as_ref().map_or(0, |inbound| inbound.pipe.chunks())
+    }
+
+    /// Nothing is under way: the connection is idle.
+    pub(super) fn is_over(&self) -> bool {
+        self.stage == Stage::Head && self.sending.is_none() && self.input.is_empty() && self.output.is_empty()
+    }
+
+    /// The end of a round: sends what is queued; once all is sent an ending connection lingers or is closed.
+    pub(super) fn settle<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> Fate {
+        if self.sending.is_none()
+            && let Some(transmission) = self.output.take(&mut context.supply)
+        {
+            self.sending = Some(context.ring.send(socket.descriptor(), socket.key, transmission));
+            self.send_since = context.clock.now();
+        }
+        if !self.body_is_waited_for() && matches!(self.stage, Stage::Handling | Stage::Streaming) {
+            self.since = context.clock.now();
+        }
+        if self.sending.is_some() {
+            return Fate::Open;
+        }
+        match self.stage {
+            Stage::Ending if self.linger && !socket.ended => {
+                socket.finish_sending();
+                self.stage = Stage::Lingering;
+                self.since = context.clock.now();
+                self.discarded = 0;
+                Fate::Open
+            }
+            Stage::Ending => {
+                if self.reset_at_end {
+                    socket.reset_on_close();
+                }
+                Fate::Closed
+            }
+            Stage::Lingering if socket.ended => Fate::Closed,
+            _ => Fate::Open,
+        }
+    }
+
+    /// A send is over; an error means that the connection is.
+    pub(super) fn handle_sent<R>(
+        &mut self,
+        outcome: Result<usize, Errno>,
+        mut transmission: Box<Transmission>,
+        context: &mut Context<R>,
+    ) -> Result<(), Errno> {
+        self.sending = None;
+        match outcome {
+            Ok(sent) if sent >= transmission.bytes() => {
+                context.supply.recycle(transmission);
+                Ok(())
+            }
+            Ok(0) => Err(Errno(libc::EPIPE)),
+            Ok(sent) => {
+                transmission.consume(sent);
+                self.output.put_back(transmission, &mut context.supply);
+                Ok(())
+            }
+            // Interrupted before anything was sent: once more (send(2)).
+            Err(Errno(libc::EINTR | libc::EAGAIN)) => {
+                self.output.put_back(transmission, &mut context.supply);
+                Ok(())
+            }
+            Err(error) => {
+                context.supply.recycle(transmission);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn handle_news<R: Ring>(&mut self, news: News, socket: &mut Socket, context: &mut Context<R>) {
+        match news {
+            News::Finished(outcome) if self.stage == Stage::Handling => {
+                self.task = None;
+                self.conclude(outcome, socket, context);
+            }
+            News::Finished(_) | News::Moved => {}
+        }
+        self.advance(socket, context);
+    }
+
+    /// When the exchange has waited long enough; none while only the handler is awaited.
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<Millis> {
+        let sending = self.sending.map(|_| self.send_since + limits.write_timeout);
+        let stage = match self.stage {
+            Stage::Head if !self.input.is_empty() => Some(self.since + limits.head_timeout),
+            Stage::Handling | Stage::Streaming | Stage::Discarding if self.body_is_waited_for() => {
+                Some(self.since + limits.body_timeout)
+            }
+            Stage::Lingering => Some(self.since + limits.close_timeout),
+            _ => None,
+        };
+        match (sending, stage) {
+            (Some(sending), Some(stage)) => Some(sending.min(stage)),
+            (sending, stage) => sending.or(stage),
+        }
+    }
+
+    fn body_is_waited_for(&self) -> bool {
+        let Some(inbound) = &self.inbound else { return false };
+        inbound.decoder.is_some()
+            && !inbound.is_done()
+            && (self.stage == Stage::Discarding || inbound.pipe.is_waited_for() || inbound.is_abandoned())
+    }
+
+    /// The deadline has passed. `Closed` where nothing can be said any more.
+    pub(super) fn handle_timeout<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> Fate {
+        let now = context.clock.now();
+        if self.sending.is_some() && self.send_since + context.limits.write_timeout <= now {
+            let acknowledged = socket.acknowledged();
+            if std::mem::replace(&mut self.acknowledged, acknowledged) == acknowledged {
+                return Fate::Closed;
+            }
+            self.send_since = now; // Slow, but alive.
+        }
+        match self.stage {
+            Stage::Head if self.since + context.limits.head_timeout <= now => {
+                self.refuse(http::StatusCode::REQUEST_TIMEOUT, "the request head took too long", context);
+            }
+            Stage::Handling | Stage::Streaming | Stage::Discarding
+                if self.body_is_waited_for() && self.since + context.limits.body_timeout <= now =>
+            {
+                self.fail(BodyError::TimedOut, http::StatusCode::REQUEST_TIMEOUT, "the request body stalled", context);
+            }
+            Stage::Lingering if self.since + context.limits.close_timeout <= now => return Fate::Closed,
+            _ => {}
+        }
+        Fate::Open
+    }
+
+    /// The request cannot be carried on: answers with an error where the response has not begun, else ends visibly.
+    pub(super) fn fail<R>(
+        &mut self,
+        error: BodyError,
+        status: http::StatusCode,
+        reason: &'static str,
+        context: &mut Context<R>,
+    ) {
+        let unanswered = matches!(self.stage, Stage::Head | Stage::Handling);
+        self.drop_pipes(error);
+        if unanswered {
+            self.refuse(status, reason, context);
+        } else {
+            self.stage = Stage::Ending;
+            self.linger = true;
+        }
+    }
+
+    /// Lets go of everything, for a connection that is cut.
+    pub(super) fn abandon<R: Ring>(&mut self, socket: &Socket, context: &mut Context<R>) {
+        if let Some(sending) = self.sending.take() {
+            socket.reset_on_close();
+            context.ring.cancel_send(sending);
+        }
+        self.drop_pipes(BodyError::Closed);
+    }
+
+    /// Ends the task, and tells whoever still holds the body or the stream.
+    pub(super) fn drop_pipes(&mut self, error: BodyError) {
+        if let Some(inbound) = self.inbound.take() {
+            inbound.pipe.end_with(End::Failed(error));
+        }
+        if let Some(outbound) = self.outbound.take() {
+            outbound.pipe.end_with(End::Failed(BodyError::Closed));
+        }
+        self.task = None;
+    }
+
+    /// Makes it as good as new; its vectors keep their memory.
+    pub(crate) fn reset(&mut self, supply: &mut Supply) {
+        debug_assert!(self.sending.is_none(), "the ring still gives a transmission back to this exchange");
+        self.drop_pipes(BodyError::Closed);
+        self.input.clear();
+        self.output.clear(supply);
+        *self = Exchange {
+            input: std::mem::take(&mut self.input),
+            output: std::mem::take(&mut self.output),
+            ..Exchange::default()
+        };
+    }
+}

@@ -1,0 +1,212 @@
+//! One connection: what its completions, its handlers' news and its timer do to it.
+//!
+//! A connection is a [`Socket`], and an [`Exchange`] from the first byte of a request to the last byte of its response.
+//! Between exchanges nothing but the socket is kept, which is what makes idle connections cheap.
+
+mod exchange;
+mod input;
+mod output;
+mod reading;
+mod responding;
+mod socket;
+
+use std::os::fd::OwnedFd;
+
+use ringlane_pool::{Key, View};
+
+use crate::context::Context;
+use crate::ring::{Errno, Ring, Transmission};
+use crate::shared::News;
+use crate::timers::Millis;
+
+pub(crate) use exchange::Exchange;
+pub(crate) use output::Supply;
+pub(crate) use socket::Socket;
+
+/// One accepted connection.
+pub(crate) struct Connection {
+    socket: Socket,
+    /// Since when it has been idle.
+    idle_since: Millis,
+    /// None while it is idle.
+    exchange: Option<Box<Exchange>>,
+}
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Fate {
+    Open,
+    /// Its socket is being closed; its slot is free.
+    Closed,
+}
+
+impl Connection {
+    /// Takes over an accepted socket.
+    pub(crate) fn open<R: Ring>(key: Key, descriptor: OwnedFd, context: &mut Context<R>) -> Connection {
+        let connection = Connection {
+            socket: Socket::open(key, descriptor, context),
+            idle_since: context.clock.now(),
+            exchange: None,
+        };
+        connection.set_timer(context);
+        connection
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.exchange.is_none()
+    }
+
+    /// Bytes have come, or the end of the stream, or an error; without `more` the receive has ended.
+    pub(crate) fn handle_received<R: Ring>(
+        &mut self,
+        outcome: Result<Option<View>, Errno>,
+        more: bool,
+        context: &mut Context<R>,
+    ) -> Fate {
+        if !more {
+            self.socket.handle_receive_ended();
+        }
+        match outcome {
+            Ok(Some(view)) => {
+                let exchange = self.exchange.get_or_insert_with(|| context.take_exchange());
+                exchange.receive(view, &mut self.socket, context);
+            }
+            Ok(None) => {
+                self.socket.ended = true;
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.advance(&mut self.socket, context);
+                }
+            }
+            Err(Errno(libc::ENOBUFS)) => self.socket.handle_starved(context),
+            Err(Errno(libc::ECANCELED | libc::EINTR | libc::EAGAIN)) => {}
+            Err(_) => return self.cut(context),
+        }
+        self.socket.touch(context);
+        Fate::Open
+    }
+
+    /// A send has ended and gives its transmission back.
+    pub(crate) fn handle_sent<R: Ring>(
+        &mut self,
+        outcome: Result<usize, Errno>,
+        transmission: Box<Transmission>,
+        context: &mut Context<R>,
+    ) -> Fate {
+        let Some(exchange) = &mut self.exchange else {
+            debug_assert!(false, "a send belongs to an exchange");
+            context.supply.recycle(transmission);
+            return Fate::Open;
+        };
+        match exchange.handle_sent(outcome, transmission, context) {
+            Ok(()) => {
+                exchange.advance(&mut self.socket, context);
+                self.socket.touch(context);
+                Fate::Open
+            }
+            Err(_) => self.cut(context),
+        }
+    }
+
+    /// The handlers' side has news.
+    pub(crate) fn handle_news<R: Ring>(&mut self, news: News, context: &mut Context<R>) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.handle_news(news, &mut self.socket, context);
+            self.socket.touch(context);
+        }
+    }
+
+    /// There are receive buffers again.
+    pub(crate) fn handle_buffers<R: Ring>(&mut self, context: &mut Context<R>) {
+        self.socket.handle_buffers();
+        self.socket.touch(context);
+    }
+
+    /// The timer has fired; the deadline may have been put off since it was set.
+    pub(crate) fn handle_timer<R: Ring>(&mut self, context: &mut Context<R>) -> Fate {
+        if self.deadline(context).is_none_or(|deadline| deadline > context.clock.now()) {
+            self.set_timer(context);
+            return Fate::Open;
+        }
+        match &mut self.exchange {
+            None => self.close(context),
+            Some(exchange) => match exchange.handle_timeout(&mut self.socket, context) {
+                Fate::Open => {
+                    self.socket.touch(context);
+                    Fate::Open
+                }
+                Fate::Closed => self.cut(context),
+            },
+        }
+    }
+
+    /// The end of a round in which something happened: sends what is there, receives on, and rests or ends where the
+    /// exchange is over.
+    pub(crate) fn handle_round_end<R: Ring>(&mut self, context: &mut Context<R>) -> Fate {
+        self.socket.untouch();
+        let Some(exchange) = &mut self.exchange else {
+            if self.socket.ended {
+                return self.close(context);
+            }
+            self.socket.pace(0, context.limits.input_buffers_max, context);
+            return Fate::Open;
+        };
+        if exchange.settle(&mut self.socket, context) == Fate::Closed {
+            return self.close(context);
+        }
+        let held = exchange.buffers_held();
+        self.socket.pace(held, context.limits.input_buffers_max, context);
+        if exchange.is_over() {
+            if self.socket.ended {
+                return self.close(context);
+            }
+            self.idle_since = context.clock.now();
+            if let Some(exchange) = self.exchange.take() {
+                context.recycle_exchange(exchange);
+            }
+        }
+        self.set_timer(context);
+        Fate::Open
+    }
+
+    /// Closes the socket without waiting for anything: the peer is gone, or too slow, or the server stops.
+    pub(crate) fn cut<R: Ring>(&mut self, context: &mut Context<R>) -> Fate {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.abandon(&self.socket, context);
+        }
+        self.close(context)
+    }
+
+    fn close<R: Ring>(&mut self, context: &mut Context<R>) -> Fate {
+        self.socket.close(context);
+        if let Some(exchange) = self.exchange.take() {
+            context.recycle_exchange(exchange);
+        }
+        Fate::Closed
+    }
+
+    fn deadline<R>(&self, context: &Context<R>) -> Option<Millis> {
+        match &self.exchange {
+            Some(exchange) => exchange.deadline(&context.limits),
+            // RFC 9112 §9.5 leaves the times to the server; the first request must come sooner than a further one.
+            None if self.socket.served == 0 => Some(self.idle_since + context.limits.head_timeout),
+            None => Some(self.idle_since + context.limits.idle_timeout),
+        }
+    }
+
+    fn set_timer<R>(&self, context: &mut Context<R>) {
+        if let Some(deadline) = self.deadline(context) {
+            context.timers.set(self.socket.key.index(), deadline);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection>() <= 48, "{} bytes", size_of::<Connection>());
+    }
+}

@@ -1,0 +1,229 @@
+//! What a connection has to send: small things encoded one behind the other into a pooled buffer, large ones in place.
+
+use ringlane_pool::{Buffer, Pool};
+use ringlane_protocol::response;
+
+use crate::chunk::Chunk;
+use crate::ring::Transmission;
+
+/// Up to this length a chunk is copied behind its head; a longer one is sent from where it lies. Copying a kilobyte
+/// costs about as much as one more piece in a gathering send.
+const COPY_BYTES_MAX: usize = 1024;
+
+/// How many emptied transmissions a core keeps for their next use.
+const SPARES_MAX: usize = 1024;
+
+/// Where outputs get their memory: the core's pool, and its transmissions that are not in use.
+pub(crate) struct Supply {
+    pool: Pool,
+    transmissions: Vec<Box<Transmission>>,
+}
+
+impl Supply {
+    pub(crate) fn new(pool: Pool) -> Supply {
+        Supply { pool, transmissions: Vec::new() }
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Keeps a transmission for its next use.
+    pub(crate) fn recycle(&mut self, mut transmission: Box<Transmission>) {
+        transmission.clear();
+        if self.transmissions.len() < SPARES_MAX {
+            self.transmissions.push(transmission);
+        }
+    }
+
+    fn transmission(&mut self) -> Box<Transmission> {
+        self.transmissions.pop().unwrap_or_else(|| Box::new(Transmission::new()))
+    }
+}
+
+/// Bytes to send, in order: first `sealed`, then `open`.
+#[derive(Default)]
+pub(super) struct Output {
+    sealed: Option<Box<Transmission>>,
+    /// The buffer into which small things are encoded.
+    open: Option<Buffer>,
+}
+
+impl Output {
+    /// How many bytes are to be sent.
+    pub(super) fn bytes(&self) -> usize {
+        self.sealed.as_ref().map_or(0, |sealed| sealed.bytes()) + self.open.as_ref().map_or(0, |open| open.len())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes() == 0
+    }
+
+    pub(super) fn clear(&mut self, supply: &mut Supply) {
+        self.open = None;
+        if let Some(sealed) = self.sealed.take() {
+            supply.recycle(sealed);
+        }
+    }
+
+    /// Appends a response's head.
+    pub(super) fn push_head(&mut self, head: &response::Head<'_>, supply: &mut Supply) {
+        for _ in 0..2 {
+            if let Some(open) = &mut self.open
+                && let Some(length) = response::encode(head, open.spare_mut())
+            {
+                open.advance(length);
+                return;
+            }
+            self.open_another(supply);
+        }
+        // Longer than a whole buffer, or the pool is exhausted: a head of its own.
+        let mut bytes = vec![0; response::encoded_bytes_max(head)];
+        let length = response::encode(head, &mut bytes).unwrap_or(0);
+        debug_assert!(length > 0, "a head is longer than its bound");
+        bytes.truncate(length);
+        self.push_in_place(bytes.into(), supply);
+    }
+
+    /// Appends a piece of a body: copied where it is short, else in place.
+    pub(super) fn push(&mut self, chunk: Chunk, supply: &mut Supply) {
+        if chunk.len() > COPY_BYTES_MAX || !self.copy(&chunk, supply) {
+            self.push_in_place(chunk, supply);
+        }
+    }
+
+    /// Appends a chunk with its framing (RFC 9112 §7.1).
+    pub(super) fn push_chunked(&mut self, chunk: Chunk, supply: &mut Supply) {
+        if chunk.is_empty() {
+            return; // A chunk of length zero would be the last one.
+        }
+        let mut memory = [0; 18];
+        let prefix = response::chunk_prefix(chunk.len(), &mut memory);
+        if chunk.len() <= COPY_BYTES_MAX {
+            self.push_short(prefix, supply);
+            self.push(chunk, supply);
+            self.push_short(response::CHUNK_SUFFIX, supply);
+        } else {
+            self.seal(supply);
+            let sealed = self.sealed.get_or_insert_with(|| supply.transmission());
+            let taken = sealed.push_inline(prefix);
+            debug_assert!(taken);
+            sealed.push(chunk);
+            let taken = sealed.push_inline(response::CHUNK_SUFFIX);
+            debug_assert!(taken);
+        }
+    }
+
+    /// Appends a few bytes by copying them.
+    pub(super) fn push_short(&mut self, bytes: &[u8], supply: &mut Supply) {
+        if !self.copy(bytes, supply) {
+            self.push_in_place(bytes.to_vec().into(), supply);
+        }
+    }
+
+    /// Takes everything, as one transmission.
+    pub(super) fn take(&mut self, supply: &mut Supply) -> Option<Box<Transmission>> {
+        self.seal(supply);
+        self.sealed.take().filter(|sealed| !sealed.is_empty())
+    }
+
+    /// Puts back what a send left over, in front of what has been queued since.
+    pub(super) fn put_back(&mut self, mut rest: Box<Transmission>, supply: &mut Supply) {
+        if let Some(mut later) = self.sealed.take() {
+            rest.append(&mut later);
+            supply.recycle(later);
+        }
+        self.sealed = Some(rest);
+    }
+
+    fn copy(&mut self, bytes: &[u8], supply: &mut Supply) -> bool {
+        for _ in 0..2 {
+            if let Some(open) = &mut self.open
+                && open.extend_from_slice(bytes).is_ok()
+            {
+                return true;
+            }
+            self.open_another(supply);
+        }
+        false
+    }
+
+    fn push_in_place(&mut self, chunk: Chunk, supply: &mut Supply) {
+        self.seal(supply);
+        self.sealed.get_or_insert_with(|| supply.transmission()).push(chunk);
+    }
+
+    fn open_another(&mut self, supply: &mut Supply) {
+        self.seal(supply);
+        self.open = supply.pool.take();
+    }
+
+    fn seal(&mut self, supply: &mut Supply) {
+        if let Some(open) = self.open.take().filter(|open| !open.is_empty()) {
+            self.sealed.get_or_insert_with(|| supply.transmission()).push(open.freeze().into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringlane_pool::Options;
+
+    use super::*;
+
+    fn supply(buffers_max: usize) -> Supply {
+        Supply::new(Pool::new(Options { buffer_bytes: 1024, buffers_max, buffers_step: 1 }).unwrap())
+    }
+
+    #[test]
+    fn everything_leaves_in_order_whether_copied_or_not() {
+        for buffers in [1, 2, 64] {
+            let mut supply = supply(buffers);
+            let mut output = Output::default();
+            let mut expected = Vec::new();
+            for round in 0..40_usize {
+                let bytes = vec![b'a' + (round % 26) as u8; round * 97];
+                output.push(bytes.clone().into(), &mut supply);
+                output.push_short(b"|", &mut supply);
+                expected.extend_from_slice(&bytes);
+                expected.push(b'|');
+            }
+            assert_eq!(output.bytes(), expected.len());
+            let transmission = output.take(&mut supply).unwrap();
+            assert_eq!(transmission.gather(), expected);
+            assert!(output.is_empty() && output.take(&mut supply).is_none());
+            supply.recycle(transmission);
+            assert_eq!(supply.pool.counts().held, 0);
+        }
+    }
+
+    #[test]
+    fn chunks_are_framed_whatever_their_length() {
+        let mut supply = supply(8);
+        for length in [0_usize, 1, 15, 16, 1024, 1025, 5000] {
+            let mut output = Output::default();
+            output.push_chunked(vec![b'x'; length].into(), &mut supply);
+            let sent = output.take(&mut supply).map(|transmission| transmission.gather()).unwrap_or_default();
+            let expected = match length {
+                0 => String::new(),
+                _ => format!("{length:x}\r\n{}\r\n", "x".repeat(length)),
+            };
+            assert_eq!(String::from_utf8(sent).unwrap().to_ascii_lowercase(), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_left_over_goes_first() {
+        let mut supply = supply(8);
+        let mut output = Output::default();
+        output.push_short(b"first second ", &mut supply);
+        let mut transmission = output.take(&mut supply).unwrap();
+        output.push_short(b"third", &mut supply);
+        output.push(vec![b'4'; 2000].into(), &mut supply);
+        transmission.consume(6);
+        output.put_back(transmission, &mut supply);
+        let all = output.take(&mut supply).unwrap().gather();
+        assert!(all.starts_with(b"second third4444"));
+        assert_eq!(all.len(), 7 + 5 + 2000);
+    }
+}

@@ -1,0 +1,252 @@
+//! What comes in: bytes become a head, the head a request, the request a call; what follows is its body.
+
+use std::rc::Rc;
+
+use http::StatusCode;
+use ringlane_pool::View;
+use ringlane_protocol::body::Decoder;
+use ringlane_protocol::head::{Framing, Head};
+
+use super::exchange::{Exchange, Inbound, Stage, Traits};
+use super::socket::Socket;
+use crate::body::{Body, BodyError};
+use crate::chunk::Chunk;
+use crate::context::Context;
+use crate::handler::{self, Started};
+use crate::pipe::{End, Pipe};
+use crate::request::Request;
+use crate::ring::Ring;
+use crate::shared::News;
+use crate::task;
+
+impl Exchange {
+    /// Bytes have come.
+    pub(super) fn receive<R: Ring>(&mut self, view: View, socket: &mut Socket, context: &mut Context<R>) {
+        match self.stage {
+            Stage::Ending => {}
+            Stage::Lingering => {
+                self.discarded += view.len() as u64;
+                if self.discarded > context.limits.close_bytes_max {
+                    self.linger = false;
+                    self.stage = Stage::Ending;
+                }
+            }
+            stage => {
+                if stage == Stage::Head && self.input.is_empty() {
+                    self.since = context.clock.now();
+                }
+                self.input.push(view);
+                self.advance(socket, context);
+            }
+        }
+    }
+
+    /// Goes on as far as what has been received, handled and sent allows.
+    pub(super) fn advance<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) {
+        loop {
+            let goes_on = match self.stage {
+                Stage::Head => self.read_head(socket, context),
+                Stage::Handling => self.read_body(socket, context),
+                Stage::Streaming => self.read_body(socket, context) || self.write_stream(context),
+                Stage::Discarding => self.discard_body(socket, context),
+                Stage::Upgraded => self.relay(socket, context),
+                Stage::Ending | Stage::Lingering => false,
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// Reads a head and calls the service; pauses while too much output is queued.
+    fn read_head<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> bool {
+        if self.output.bytes() >= context.limits.output_bytes_max {
+            return false;
+        }
+        match self.input.take_head(&context.limits.head) {
+            Ok(Some((head, bytes))) => {
+                self.handle_head(head, bytes, socket, context);
+                true
+            }
+            Ok(None) if !socket.ended => false,
+            // RFC 9112 §8: a request that the client ended early is incomplete.
+            Ok(None) if !self.input.is_empty() => {
+                self.refuse(StatusCode::BAD_REQUEST, "the connection ended within the request head", context);
+                true
+            }
+            // The end between two requests is no error; a connection that is not idle closes once its output is sent.
+            Ok(None) => {
+                let sent_all = self.is_over();
+                if !sent_all {
+                    self.stage = Stage::Ending;
+                }
+                !sent_all
+            }
+            Err(error) => {
+                self.refuse_error(error, context);
+                true
+            }
+        }
+    }
+
+    /// Calls the service with a request, after its body has been let in as far as it is here.
+    fn handle_head<R: Ring>(&mut self, head: Head, bytes: Chunk, socket: &mut Socket, context: &mut Context<R>) {
+        socket.served = socket.served.saturating_add(1);
+        self.request = Traits {
+            keep_alive: head.keep_alive() && socket.served < context.limits.requests_max,
+            is_1_0: head.version() == http::Version::HTTP_10,
+            head_only: *head.method() == http::Method::HEAD,
+            wants_upgrade: head.upgrade(),
+            expects_continue: head.expects_continue(),
+        };
+        let framing = head.framing();
+        let mut request = Request::new(head, bytes, socket.key, Rc::clone(&context.shared));
+        if framing == Framing::None {
+            self.request.expects_continue = false;
+        } else if !self.open_body(framing, &mut request, socket, context) {
+            return;
+        }
+        match context.handler.start(request) {
+            Started::Ended(outcome) => self.conclude(outcome, socket, context),
+            Started::Pending(call) => {
+                self.stage = Stage::Handling;
+                self.since = context.clock.now();
+                let (shared, key) = (Rc::clone(&context.shared), socket.key);
+                self.task = Some(task::spawn(&context.shared, async move {
+                    let outcome = handler::finish(call).await;
+                    shared.tell(key, News::Finished(outcome));
+                }));
+            }
+        }
+    }
+
+    /// Readies a request's body; false where it is refused.
+    fn open_body<R: Ring>(
+        &mut self,
+        framing: Framing,
+        request: &mut Request,
+        socket: &mut Socket,
+        context: &mut Context<R>,
+    ) -> bool {
+        let limit = context.handler.body_bytes_max(request).unwrap_or(context.limits.body_bytes_max);
+        let decoder = match Decoder::new(framing, limit) {
+            Ok(decoder) => decoder,
+            Err(error) => {
+                self.refuse_error(error, context);
+                return false;
+            }
+        };
+        let pipe = Pipe::new(Rc::clone(&context.shared), socket.key);
+        let length = match framing {
+            Framing::Length(length) => Some(length),
+            _ => None,
+        };
+        request.set_body(Body::new(Rc::clone(&pipe), length));
+        self.inbound = Some(Inbound { decoder: Some(decoder), pipe });
+        // A broken body that is here already is refused before the service is called.
+        self.read_body(socket, context);
+        self.inbound.is_some()
+    }
+
+    /// Passes the body on as far as it is here. True where that ended the exchange early.
+    fn read_body<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> bool {
+        let Some(Inbound { decoder: Some(decoder), pipe }) = &mut self.inbound else { return false };
+        if decoder.is_done() {
+            return false;
+        }
+        if !self.input.is_empty() {
+            self.since = context.clock.now();
+            self.request.expects_continue = false;
+        }
+        match self.input.take_body(decoder, |data| pipe.give(data.into())) {
+            Ok(true) => pipe.end_with(End::Finished),
+            Ok(false) if socket.ended => {
+                // RFC 9112 §8: fewer bytes than announced.
+                let reason = "the connection ended within the request body";
+                self.fail(BodyError::Closed, StatusCode::BAD_REQUEST, reason, context);
+                return true;
+            }
+            Ok(false) => {
+                if self.request.expects_continue && pipe.is_waited_for() && self.stage == Stage::Handling {
+                    self.request.expects_continue = false;
+                    self.output.push_short(ringlane_protocol::response::CONTINUE, &mut context.supply);
+                }
+                if Rc::strong_count(pipe) == 1 {
+                    pipe.discard();
+                }
+            }
+            Err(error) => {
+                let kind = match error.status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => BodyError::TooLarge,
+                    _ => BodyError::Malformed,
+                };
+                if matches!(self.stage, Stage::Head | Stage::Handling) {
+                    self.drop_pipes(kind);
+                    self.refuse_error(error, context);
+                } else {
+                    self.fail(kind, error.status(), "", context);
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The response is queued: throws the rest of the request's body away, within its limit, and turns to the next request.
+    fn discard_body<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> bool {
+        if let Some(Inbound { decoder: Some(decoder), pipe }) = &mut self.inbound {
+            pipe.discard();
+            let mut discarded = 0;
+            let finished = self.input.take_body(decoder, |data| discarded += data.len() as u64);
+            if discarded > 0 {
+                self.since = context.clock.now();
+            }
+            self.discarded += discarded;
+            match finished {
+                Ok(true) => {}
+                Ok(false)
+                    if self.request.keep_alive
+                        && !socket.ended
+                        && self.discarded <= context.limits.discard_bytes_max =>
+                {
+                    return false;
+                }
+                // It is broken or too much, or the connection ends anyway: the response is its last.
+                Ok(false) | Err(_) => {
+                    self.request.keep_alive = false;
+                    self.linger = true;
+                }
+            }
+            pipe.end_with(if self.linger { End::Failed(BodyError::Closed) } else { End::Finished });
+        }
+        self.inbound = None;
+        self.task = None;
+        self.discarded = 0;
+        if self.request.keep_alive {
+            self.request = Traits::default();
+            self.stage = Stage::Head;
+            self.since = context.clock.now();
+        } else {
+            // Pipelined requests behind the last one are not executed (RFC 9112 §9.6).
+            self.linger |= !self.input.is_empty();
+            self.input.clear();
+            self.stage = Stage::Ending;
+        }
+        true
+    }
+
+    /// Passes an upgraded connection's input and output on, as far as they are here.
+    fn relay<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> bool {
+        if let Some(inbound) = &self.inbound {
+            while let Some(piece) = self.input.pop() {
+                if !inbound.is_abandoned() {
+                    inbound.pipe.give(piece.into());
+                }
+            }
+            if socket.ended {
+                inbound.pipe.end_with(End::Finished);
+            }
+        }
+        self.write_stream(context)
+    }
+}

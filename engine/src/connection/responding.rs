@@ -1,0 +1,252 @@
+//! What goes out: a response's head and body, streamed or whole, an upgrade, or a refusal.
+
+use std::rc::Rc;
+
+use http::StatusCode;
+use ringlane_protocol::response::{self, Framing, Persistence};
+
+use super::exchange::{Coding, Exchange, Inbound, Outbound, Stage};
+use super::socket::Socket;
+use crate::body::BodyError;
+use crate::chunk::Chunk;
+use crate::context::Context;
+use crate::handler::Outcome;
+use crate::pipe::{End, Pipe};
+use crate::response::{Chunks, Parts, Response, ResponseBody, UpgradeRun};
+use crate::ring::Ring;
+use crate::task;
+use crate::upgrade::Upgraded;
+
+impl Exchange {
+    /// The handler has come to an end.
+    pub(super) fn conclude<R: Ring>(&mut self, outcome: Outcome, socket: &mut Socket, context: &mut Context<R>) {
+        match outcome {
+            Outcome::Response(response) => self.respond(response, socket, context),
+            Outcome::Panicked => {
+                self.drop_pipes(BodyError::Closed);
+                self.refuse(StatusCode::INTERNAL_SERVER_ERROR, "the handler panicked", context);
+            }
+        }
+    }
+
+    /// Queues a response, or its head where its body is still to be made.
+    fn respond<R: Ring>(&mut self, response: Response, socket: &mut Socket, context: &mut Context<R>) {
+        let mut parts = response.into_parts();
+        self.request.keep_alive &= !parts.close && !context.draining && !self.leaves_too_much(context);
+        match std::mem::replace(&mut parts.body, ResponseBody::Whole(Chunk::default())) {
+            ResponseBody::Whole(chunk) => self.respond_whole(&parts, chunk, context),
+            ResponseBody::Stream { stream, length } => self.respond_stream(&parts, stream, length, socket, context),
+            ResponseBody::Upgrade { protocol, run } if self.request.wants_upgrade && self.inbound.is_none() => {
+                self.respond_upgrade(&parts, protocol, run, socket, context);
+            }
+            // RFC 9110 §15.5.22: what was not asked for cannot be switched to, only named.
+            ResponseBody::Upgrade { protocol, .. } => {
+                parts.status = StatusCode::UPGRADE_REQUIRED;
+                self.push_head(&parts, Framing::Length(0), Some(protocol), context);
+                self.stage = Stage::Discarding;
+            }
+        }
+    }
+
+    /// Whether more of the request's body is to come than is worth reading for the sake of the connection.
+    fn leaves_too_much<R>(&self, context: &Context<R>) -> bool {
+        let Some(Inbound { decoder: Some(decoder), .. }) = &self.inbound else { return false };
+        // A client that was not told to continue may send the body or not (RFC 9110 §10.1.1): nobody can tell what
+        // follows, so nothing may.
+        self.request.expects_continue && !decoder.is_done()
+            || decoder.remaining().is_some_and(|bytes| bytes > context.limits.discard_bytes_max)
+    }
+
+    fn respond_whole<R>(&mut self, parts: &Parts, chunk: Chunk, context: &mut Context<R>) {
+        let bodiless = is_bodiless(parts.status);
+        let framing = if bodiless { Framing::None } else { Framing::Length(chunk.len() as u64) };
+        self.push_head(parts, framing, None, context);
+        if !bodiless && !self.request.head_only && !chunk.is_empty() {
+            self.output.push(chunk, &mut context.supply);
+        }
+        self.stage = Stage::Discarding;
+    }
+
+    fn respond_stream<R: Ring>(
+        &mut self,
+        parts: &Parts,
+        stream: std::pin::Pin<Box<dyn Chunks>>,
+        length: Option<u64>,
+        socket: &mut Socket,
+        context: &mut Context<R>,
+    ) {
+        let bodiless = is_bodiless(parts.status);
+        let (framing, coding) = match length {
+            _ if bodiless => (Framing::None, Coding::Raw),
+            Some(length) => (Framing::Length(length), Coding::Length(length)),
+            // RFC 9112 §6.1: HTTP/1.0 knows no chunks.
+            None if self.request.is_1_0 => (Framing::UntilClose, Coding::Raw),
+            None => (Framing::Chunked, Coding::Chunked),
+        };
+        if framing == Framing::UntilClose {
+            self.request.keep_alive = false;
+        }
+        self.push_head(parts, framing, None, context);
+        if bodiless || self.request.head_only {
+            self.stage = Stage::Discarding;
+            return;
+        }
+        let pipe = Pipe::new(Rc::clone(&context.shared), socket.key);
+        self.outbound = Some(Outbound { pipe: Rc::clone(&pipe), coding });
+        self.stage = Stage::Streaming;
+        self.task = Some(task::spawn(&context.shared, task::contained(Box::pin(pump(stream, pipe, context.limits.output_bytes_max)))));
+    }
+
+    fn respond_upgrade<R: Ring>(
+        &mut self,
+        parts: &Parts,
+        protocol: &'static str,
+        run: UpgradeRun,
+        socket: &mut Socket,
+        context: &mut Context<R>,
+    ) {
+        self.push_head(parts, Framing::None, Some(protocol), context);
+        let input = Pipe::new(Rc::clone(&context.shared), socket.key);
+        let output = Pipe::new(Rc::clone(&context.shared), socket.key);
+        let upgraded = Upgraded::new(Rc::clone(&input), Rc::clone(&output), context.limits.output_bytes_max);
+        self.inbound = Some(Inbound { decoder: None, pipe: input });
+        self.outbound = Some(Outbound { pipe: output, coding: Coding::Raw });
+        self.stage = Stage::Upgraded;
+        self.task = Some(task::spawn(&context.shared, task::contained(Box::pin(async move { run(upgraded).await }))));
+    }
+
+    /// Takes over what the stream has made, while not too much is queued. True once that was all.
+    pub(super) fn write_stream<R>(&mut self, context: &mut Context<R>) -> bool {
+        let Some(Outbound { pipe, coding }) = &mut self.outbound else { return false };
+        while self.output.bytes() < context.limits.output_bytes_max {
+            let Some(mut chunk) = pipe.take() else {
+                break;
+            };
+            match coding {
+                Coding::Chunked => self.output.push_chunked(chunk, &mut context.supply),
+                Coding::Raw => self.output.push(chunk, &mut context.supply),
+                Coding::Length(rest) => {
+                    let surplus = chunk.len() as u64 > *rest;
+                    if surplus {
+                        drop(chunk.split_off(*rest as usize));
+                        self.request.keep_alive = false;
+                        pipe.end_with(End::Failed(BodyError::TooLarge));
+                        pipe.discard();
+                    }
+                    *rest -= chunk.len() as u64;
+                    self.output.push(chunk, &mut context.supply);
+                }
+            }
+        }
+        if pipe.bytes() > 0 || pipe.end() == End::Open {
+            return false;
+        }
+        let whole = match (pipe.end(), *coding) {
+            (_, Coding::Length(rest)) => rest == 0,
+            (End::Finished, Coding::Chunked) => {
+                self.output.push_short(response::CHUNK_LAST, &mut context.supply);
+                true
+            }
+            (end, _) => end == End::Finished,
+        };
+        self.outbound = None;
+        self.end_stream(whole, context);
+        true
+    }
+
+    /// The streamed body is queued, or will not be whole, which the client has to see: by the missing last chunk, by the
+    /// missing bytes, or by a reset where the end of the connection would mean the end of the body.
+    fn end_stream<R>(&mut self, whole: bool, context: &mut Context<R>) {
+        match self.stage {
+            Stage::Upgraded => {
+                self.drop_pipes(BodyError::Closed);
+                self.linger = true;
+                self.stage = Stage::Ending;
+            }
+            _ if whole => self.stage = Stage::Discarding,
+            _ => {
+                self.drop_pipes(BodyError::Closed);
+                self.since = context.clock.now();
+                self.reset_at_end = self.request.is_1_0;
+                self.stage = Stage::Ending;
+            }
+        }
+    }
+
+    /// Answers with the status that a broken rule calls for, as the connection's last response.
+    pub(super) fn refuse_error<R>(&mut self, error: ringlane_protocol::Error, context: &mut Context<R>) {
+        self.push_refusal(error.status(), error.to_string().into(), context);
+    }
+
+    /// Answers with an error of the engine's own, as the connection's last response.
+    pub(super) fn refuse<R>(&mut self, status: StatusCode, reason: &'static str, context: &mut Context<R>) {
+        self.push_refusal(status, reason.into(), context);
+    }
+
+    fn push_refusal<R>(&mut self, status: StatusCode, reason: Chunk, context: &mut Context<R>) {
+        self.request.keep_alive = false;
+        let parts = Response::text(reason.clone()).with_status(status).into_parts();
+        self.push_head(&parts, Framing::Length(reason.len() as u64), None, context);
+        if !self.request.head_only {
+            self.output.push(reason, &mut context.supply);
+        }
+        self.input.clear();
+        self.linger = true;
+        self.stage = Stage::Ending;
+    }
+
+    fn push_head<R>(
+        &mut self,
+        parts: &Parts,
+        framing: Framing,
+        upgrade: Option<&'static str>,
+        context: &mut Context<R>,
+    ) {
+        let persistence = match self.request.keep_alive {
+            _ if parts.status == StatusCode::SWITCHING_PROTOCOLS => Persistence::Upgrade,
+            false => Persistence::Close,
+            true if self.request.is_1_0 => Persistence::KeepAliveExplicit,
+            true => Persistence::KeepAlive,
+        };
+        let head = response::Head {
+            status: parts.status,
+            content_type: parts.content_type,
+            fields: parts.fields.as_bytes(),
+            framing,
+            persistence,
+            upgrade,
+            date: context.clock.date(),
+        };
+        self.output.push_head(&head, &mut context.supply);
+    }
+}
+
+/// RFC 9110 §6.4.1: these never have content.
+fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational()
+}
+
+/// Moves a stream's chunks into the pipe, as fast as the connection takes them.
+async fn pump(mut stream: std::pin::Pin<Box<dyn Chunks>>, pipe: Rc<Pipe>, room: usize) {
+    // Where the stream panics, the pipe is closed as failed by this guard.
+    let guard = CloseOnDrop(Rc::clone(&pipe));
+    while std::future::poll_fn(|context| pipe.poll_room(room, context)).await.is_ok() {
+        match std::future::poll_fn(|context| stream.as_mut().poll_chunk(context)).await {
+            Some(Ok(chunk)) => pipe.send(chunk),
+            Some(Err(_)) => break,
+            None => {
+                pipe.close(End::Finished);
+                break;
+            }
+        }
+    }
+    drop(guard);
+}
+
+struct CloseOnDrop(Rc<Pipe>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close(End::Failed(BodyError::Closed));
+    }
+}

@@ -1,0 +1,146 @@
+//! What all connections of a core have in common: its ring, its supply of memory, its timers, its clock and its limits.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ringlane_pool::{Key, Pool};
+use ringlane_protocol::date::Date;
+
+use crate::config::Config;
+use crate::connection::{Exchange, Supply};
+use crate::handler::Handler;
+use crate::shared::Shared;
+use crate::timers::{Millis, Timers};
+
+/// How many exchanges that have ended a core keeps for their next use.
+const SPARE_EXCHANGES_MAX: usize = 256;
+
+/// A core, as its connections see it.
+pub(crate) struct Context<R> {
+    pub(crate) ring: R,
+    pub(crate) supply: Supply,
+    pub(crate) timers: Timers,
+    pub(crate) handler: Box<dyn Handler>,
+    pub(crate) shared: Rc<Shared>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    /// Connections that something happened to in this round, each once.
+    pub(crate) touched: Vec<Key>,
+    /// Connections whose receiving ended for want of a buffer.
+    pub(crate) starved: Vec<Key>,
+    /// The server is stopping: responses close their connections.
+    pub(crate) draining: bool,
+    spare_exchanges: Vec<Box<Exchange>>,
+}
+
+impl<R> Context<R> {
+    pub(crate) fn new(ring: R, pool: Pool, handler: Box<dyn Handler>, shared: Rc<Shared>, config: &Config) -> Context<R> {
+        Context {
+            ring,
+            supply: Supply::new(pool),
+            timers: Timers::new(),
+            handler,
+            shared,
+            limits: Limits::new(config),
+            clock: Clock::new(),
+            touched: Vec::new(),
+            starved: Vec::new(),
+            draining: false,
+            spare_exchanges: Vec::new(),
+        }
+    }
+
+    pub(crate) fn take_exchange(&mut self) -> Box<Exchange> {
+        self.spare_exchanges.pop().unwrap_or_default()
+    }
+
+    /// Takes an exchange back that has nothing under way any more.
+    pub(crate) fn recycle_exchange(&mut self, mut exchange: Box<Exchange>) {
+        exchange.reset(&mut self.supply);
+        if self.spare_exchanges.len() < SPARE_EXCHANGES_MAX {
+            self.spare_exchanges.push(exchange);
+        }
+    }
+}
+
+/// The knobs that a connection obeys, in the units in which it counts.
+pub(crate) struct Limits {
+    pub(crate) head: ringlane_protocol::Limits,
+    pub(crate) head_timeout: Millis,
+    pub(crate) idle_timeout: Millis,
+    pub(crate) body_timeout: Millis,
+    pub(crate) write_timeout: Millis,
+    pub(crate) close_timeout: Millis,
+    pub(crate) close_bytes_max: u64,
+    pub(crate) body_bytes_max: u64,
+    pub(crate) discard_bytes_max: u64,
+    pub(crate) input_buffers_max: usize,
+    pub(crate) output_bytes_max: usize,
+    pub(crate) requests_max: u32,
+}
+
+impl Limits {
+    fn new(config: &Config) -> Limits {
+        let millis = |duration: Duration| Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX / 4);
+        Limits {
+            head: ringlane_protocol::Limits {
+                target_bytes_max: config.target_bytes_max,
+                head_bytes_max: config.head_bytes_max,
+                fields_max: config.fields_max as usize,
+            },
+            head_timeout: millis(config.head_timeout),
+            idle_timeout: millis(config.idle_timeout),
+            body_timeout: millis(config.body_timeout),
+            write_timeout: millis(config.write_timeout),
+            close_timeout: millis(config.close_timeout),
+            close_bytes_max: config.close_bytes_max,
+            body_bytes_max: config.body_bytes_max,
+            discard_bytes_max: config.discard_bytes_max,
+            input_buffers_max: config.input_buffers_max as usize,
+            output_bytes_max: config.output_bytes_max,
+            requests_max: config.requests_per_connection_max.map_or(u32::MAX, std::num::NonZeroU32::get),
+        }
+    }
+}
+
+/// The core's idea of the time, read once a round.
+pub(crate) struct Clock {
+    started: Instant,
+    now: Millis,
+    date: Date,
+    /// When the next second of the wall clock begins.
+    next_second: Millis,
+}
+
+impl Clock {
+    fn new() -> Clock {
+        let mut clock = Clock { started: Instant::now(), now: 0, date: Date::new(0), next_second: 0 };
+        clock.set(0);
+        clock
+    }
+
+    /// Reads the system's clocks.
+    pub(crate) fn read(&mut self) {
+        self.set(self.started.elapsed().as_millis() as Millis);
+    }
+
+    /// Sets the time; the wall clock is read once in each of its seconds.
+    pub(crate) fn set(&mut self, now: Millis) {
+        self.now = now;
+        if now >= self.next_second {
+            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.date.update(wall.as_secs());
+            self.next_second = now + 1000 - u64::from(wall.subsec_millis());
+        }
+    }
+
+    /// Milliseconds since the core started, as of this round.
+    pub(crate) fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// The `Date` of responses (RFC 9110 §6.6.1).
+    pub(crate) fn date(&self) -> &[u8; 29] {
+        self.date.as_bytes()
+    }
+}

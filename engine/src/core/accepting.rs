@@ -1,0 +1,113 @@
+//! Accepting connections: on, paused at a limit, or ended for good.
+
+use std::os::fd::OwnedFd;
+
+use crate::listener::Listener;
+use crate::ring::{Errno, Ring};
+use crate::timers::Millis;
+
+/// After how long accepting is tried again when the system was out of descriptors or memory.
+const RETRY: Millis = 100;
+
+/// A core's accepting.
+pub(super) struct Accepting {
+    listener: Option<Listener>,
+    state: State,
+    connections_max: usize,
+    /// It will not be armed again.
+    stopping: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The multishot accept is armed.
+    On,
+    /// It was cancelled, or has been asked to be, and its last completion has not come.
+    Ending,
+    /// It has ended, and is armed again when there is room.
+    Full,
+    /// It has ended for want of a resource, and is armed again at this moment.
+    Retry(Millis),
+    /// It has ended for good.
+    Over,
+}
+
+impl Accepting {
+    pub(super) fn new(connections_max: usize) -> Accepting {
+        Accepting { listener: None, state: State::Over, connections_max, stopping: false }
+    }
+
+    pub(super) fn start(&mut self, listener: Listener, ring: &mut impl Ring) {
+        ring.accept(listener.descriptor());
+        self.listener = Some(listener);
+        self.state = State::On;
+    }
+
+    /// An accept has completed; without `more` it was the last.
+    pub(super) fn handle(&mut self, outcome: Result<OwnedFd, Errno>, more: bool, now: Millis) -> Option<OwnedFd> {
+        if !more {
+            self.state = match outcome {
+                // Out of descriptors or of memory (accept(2)): the connection stays in the queue.
+                Err(Errno(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)) => State::Retry(now + RETRY),
+                // A connection that was gone before it was accepted, an overflow, or a cancellation.
+                _ => State::Full,
+            };
+        }
+        outcome.ok()
+    }
+
+    /// Ends accepting for now where the limit is reached. A few connections may still come until the cancellation is through.
+    pub(super) fn pause_if_full(&mut self, connections: usize, ring: &mut impl Ring) {
+        if self.state == State::On && connections >= self.connections_max {
+            ring.cancel_accept();
+            self.state = State::Ending;
+        }
+    }
+
+    /// Accepts again where it may.
+    pub(super) fn resume(&mut self, connections: usize, now: Millis, ring: &mut impl Ring) {
+        let may = match self.state {
+            State::Full => true,
+            State::Retry(at) => now >= at,
+            _ => false,
+        };
+        let may = may && !self.stopping && connections < self.connections_max;
+        if let Some(listener) = self.listener.as_ref().filter(|_| may) {
+            ring.accept(listener.descriptor());
+            self.state = State::On;
+        }
+    }
+
+    /// When accepting is tried again, where that does not depend on a connection's end.
+    pub(super) fn retry_at(&self) -> Option<Millis> {
+        match self.state {
+            State::Retry(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Ends accepting for good.
+    pub(super) fn stop(&mut self, ring: &mut impl Ring) {
+        if self.state == State::On {
+            ring.cancel_accept();
+            self.state = State::Ending;
+        }
+        self.stopping = true;
+    }
+
+    /// Once accepting has ended for good, the connections that wait in the socket's queue, which is then closed. Those
+    /// that had completed their handshake would else be reset, though nobody has refused them.
+    pub(super) fn sweep(&mut self) -> Vec<OwnedFd> {
+        if !self.stopping || matches!(self.state, State::On | State::Ending) {
+            return Vec::new();
+        }
+        self.state = State::Over;
+        let Some(listener) = self.listener.take() else { return Vec::new() };
+        listener.shrink_backlog();
+        std::iter::from_fn(|| listener.accept_waiting()).collect()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+}

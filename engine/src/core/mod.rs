@@ -1,0 +1,340 @@
+//! One core: its connections, its listening socket, and the round in which everything happens.
+//!
+//! A round enters the kernel once, takes all completions that are there, and only then works them off, so that nothing
+//! recurses. What the round's connections have to send leaves with the next round's entry.
+
+mod accepting;
+mod driver;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringlane_pool::{Key, Pool, Slots};
+
+use crate::config::Config;
+use crate::connection::{Connection, Fate};
+use crate::context::Context;
+use crate::control::{Control, Order, clear_eventfd};
+use crate::handler::Handler;
+use crate::listener::Listener;
+use crate::ring::{Completion, Ring, Wait};
+use crate::shared::{News, Shared};
+use crate::timers::Millis;
+
+use accepting::Accepting;
+
+pub(crate) use driver::{Parking, drive};
+
+/// How long after it has become idle a core's pool gives memory back, and how many free buffers keep theirs.
+const QUIET: Millis = 1000;
+const QUIET_BUFFERS: usize = 64;
+
+/// Everything that one core owns.
+pub(crate) struct Core<R> {
+    context: Context<R>,
+    connections: Slots<Connection>,
+    accepting: Accepting,
+    control: Arc<Control>,
+    /// Which of the control's wakers is this core's.
+    index: usize,
+    stopping: Stopping,
+    drain_timeout: Millis,
+    drain_idle_timeout: Millis,
+    /// When the pool gives memory back, if the core is quiet then.
+    trim_at: Option<Millis>,
+    completions: Vec<Completion>,
+    news: Vec<(Key, News)>,
+    due: Vec<u32>,
+}
+
+/// Where a core stands on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    No,
+    /// Idle connections are closed at `idle_until`, all others at `until`.
+    Draining { idle_until: Millis, until: Millis, idle_closed: bool },
+    /// Nothing is left to do; `cut` connections were closed with their requests unanswered.
+    Over { cut: usize },
+}
+
+impl<R: Ring> Core<R> {
+    pub(crate) fn new(
+        ring: R,
+        pool: Pool,
+        handler: Box<dyn Handler>,
+        shared: Rc<Shared>,
+        config: &Config,
+        connections_max: usize,
+    ) -> Core<R> {
+        let millis = |duration: Duration| duration.as_millis().min(u128::from(u32::MAX)) as Millis;
+        Core {
+            context: Context::new(ring, pool, handler, shared, config),
+            connections: Slots::new(),
+            accepting: Accepting::new(connections_max),
+            control: Arc::default(),
+            index: 0,
+            stopping: Stopping::No,
+            drain_timeout: millis(config.drain_timeout),
+            drain_idle_timeout: millis(config.drain_idle_timeout),
+            trim_at: None,
+            completions: Vec::new(),
+            news: Vec::new(),
+            due: Vec::new(),
+        }
+    }
+
+    /// Begins to accept from a listening socket and to listen to orders.
+    pub(crate) fn start(&mut self, listener: Listener, control: Arc<Control>, index: usize) {
+        self.accepting.start(listener, &mut self.context.ring);
+        if let Some(waker) = control.waker(index) {
+            self.context.ring.watch(waker);
+        }
+        (self.control, self.index) = (control, index);
+    }
+
+    /// One round. True where anything happened in it.
+    pub(crate) fn turn(&mut self, wait: Wait) -> io::Result<bool> {
+        self.context.ring.enter(wait, &mut self.completions)?;
+        self.context.clock.read();
+        Ok(self.work())
+    }
+
+    /// Works off what has completed, what the handlers' side reports, and what is due.
+    fn work(&mut self) -> bool {
+        let mut happened = !self.completions.is_empty();
+        let mut completions = std::mem::take(&mut self.completions);
+        for completion in completions.drain(..) {
+            self.handle_completion(completion);
+        }
+        self.completions = completions;
+        happened |= self.handle_news();
+        self.handle_timers();
+        self.handle_starved();
+        self.end_round();
+        self.accepting.resume(self.connections.len(), self.context.clock.now(), &mut self.context.ring);
+        self.handle_stopping();
+        happened
+    }
+
+    fn handle_completion(&mut self, completion: Completion) {
+        match completion {
+            Completion::Received { key, outcome, more } => {
+                if let Some(connection) = self.connections.get_mut(key) {
+                    let fate = connection.handle_received(outcome, more, &mut self.context);
+                    self.remove_if(key, fate);
+                }
+            }
+            Completion::Sent { key, outcome, transmission } => match self.connections.get_mut(key) {
+                Some(connection) => {
+                    let fate = connection.handle_sent(outcome, transmission, &mut self.context);
+                    self.remove_if(key, fate);
+                }
+                None => self.context.supply.recycle(transmission),
+            },
+            Completion::Accepted { outcome, more } => {
+                if let Some(socket) = self.accepting.handle(outcome, more, self.context.clock.now()) {
+                    self.open(socket);
+                }
+                self.finish_accepting();
+            }
+            Completion::Readable => self.handle_order(),
+        }
+    }
+
+    fn open(&mut self, socket: OwnedFd) {
+        let key = self.connections.vacant_key();
+        let connection = Connection::open(key, socket, &mut self.context);
+        let inserted = self.connections.insert(connection);
+        debug_assert_eq!(key, inserted);
+        self.accepting.pause_if_full(self.connections.len(), &mut self.context.ring);
+    }
+
+    fn handle_news(&mut self) -> bool {
+        if !self.context.shared.has_news() {
+            return false;
+        }
+        let mut news = std::mem::take(&mut self.news);
+        self.context.shared.take_news(&mut news);
+        for (key, news) in news.drain(..) {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.handle_news(news, &mut self.context);
+            }
+        }
+        self.news = news;
+        true
+    }
+
+    fn handle_timers(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.context.timers.expire(self.context.clock.now(), &mut due);
+        for slot in due.drain(..) {
+            if let Some(connection) = self.connections.at_mut(slot)
+                && connection.handle_timer(&mut self.context) == Fate::Closed
+                && let Some(key) = self.connections.key_at(slot)
+            {
+                self.connections.remove(key);
+            }
+        }
+        self.due = due;
+        self.trim();
+    }
+
+    /// Re-arms the receives that ended for want of a buffer, once buffers are lent again.
+    fn handle_starved(&mut self) {
+        if !self.context.starved.is_empty() && self.context.ring.has_buffers() {
+            for key in std::mem::take(&mut self.context.starved) {
+                if let Some(connection) = self.connections.get_mut(key) {
+                    connection.handle_buffers(&mut self.context);
+                }
+            }
+        }
+    }
+
+    /// Gives every connection to which something happened the end of its round.
+    fn end_round(&mut self) {
+        let mut touched = std::mem::take(&mut self.context.touched);
+        for key in touched.drain(..) {
+            if let Some(connection) = self.connections.get_mut(key) {
+                let fate = connection.handle_round_end(&mut self.context);
+                self.remove_if(key, fate);
+            }
+        }
+        debug_assert!(self.context.touched.is_empty(), "the end of a round touches no connection");
+        self.context.touched = touched;
+    }
+
+    fn remove_if(&mut self, key: Key, fate: Fate) {
+        if fate == Fate::Closed {
+            self.connections.remove(key);
+        }
+    }
+
+    /// Plans to give the pool's memory back, where there is much of it and nothing to do.
+    fn prepare_to_park(&mut self) {
+        if self.trim_at.is_none() && self.has_spare_memory() {
+            self.trim_at = Some(self.context.clock.now() + QUIET);
+        }
+    }
+
+    /// Gives the pool's memory back once a quiet spell has passed.
+    fn trim(&mut self) {
+        if self.trim_at.is_some_and(|at| self.context.clock.now() >= at) {
+            self.trim_at = None;
+            if self.has_spare_memory() {
+                self.context.supply.pool().trim(QUIET_BUFFERS);
+            }
+        }
+    }
+
+    fn has_spare_memory(&self) -> bool {
+        let counts = self.context.supply.pool().counts();
+        counts.resident > 2 * (counts.held + counts.lent + QUIET_BUFFERS)
+    }
+}
+
+/// Stopping.
+impl<R: Ring> Core<R> {
+    /// An order has come.
+    fn handle_order(&mut self) {
+        if let Some(waker) = self.control.waker(self.index) {
+            clear_eventfd(waker);
+            self.context.ring.watch(waker);
+        }
+        let now = self.context.clock.now();
+        match (self.control.order(), self.stopping) {
+            (Order::Drain, Stopping::No) => {
+                self.context.draining = true;
+                self.stopping = Stopping::Draining {
+                    idle_until: now + self.drain_idle_timeout,
+                    until: now + self.drain_timeout,
+                    idle_closed: false,
+                };
+                self.accepting.stop(&mut self.context.ring);
+                self.finish_accepting();
+            }
+            (Order::Cut, Stopping::No | Stopping::Draining { .. }) => {
+                self.accepting.stop(&mut self.context.ring);
+                self.cut_all();
+            }
+            _ => {}
+        }
+    }
+
+    /// Once accepting has ended for good: takes over what the listening socket's queue still holds, and closes it.
+    fn finish_accepting(&mut self) {
+        for socket in self.accepting.sweep() {
+            self.open(socket);
+        }
+    }
+
+    fn handle_stopping(&mut self) {
+        let Stopping::Draining { idle_until, until, idle_closed } = self.stopping else { return };
+        let now = self.context.clock.now();
+        if now >= idle_until && !idle_closed {
+            self.stopping = Stopping::Draining { idle_until, until, idle_closed: true };
+            let idle: Vec<Key> =
+                self.connections.iter().filter(|(_, connection)| connection.is_idle()).map(|(key, _)| key).collect();
+            for key in idle {
+                self.cut(key);
+            }
+        }
+        if now >= until {
+            self.cut_all();
+        } else if self.connections.is_empty() && self.accepting.is_over() {
+            self.stopping = Stopping::Over { cut: 0 };
+        }
+    }
+
+    fn cut_all(&mut self) {
+        let keys: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
+        let busy = self.connections.iter().filter(|(_, connection)| !connection.is_idle()).count();
+        for key in keys {
+            self.cut(key);
+        }
+        self.stopping = Stopping::Over { cut: busy };
+    }
+
+    fn cut(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            let fate = connection.cut(&mut self.context);
+            self.remove_if(key, fate);
+        }
+    }
+
+    /// How many connections were cut, once the core has stopped.
+    pub(crate) fn stopped(&self) -> Option<usize> {
+        match self.stopping {
+            Stopping::Over { cut } => Some(cut),
+            _ => None,
+        }
+    }
+
+    /// How long the core may sleep, if nothing comes; none for as long as it likes.
+    pub(crate) fn next_wait(&self) -> Option<Duration> {
+        let now = self.context.clock.now();
+        let until = |moment: Millis| Duration::from_millis(moment.saturating_sub(now));
+        let stopping = match self.stopping {
+            Stopping::Draining { idle_until, idle_closed: false, .. } => Some(until(idle_until)),
+            Stopping::Draining { until: end, .. } => Some(until(end)),
+            _ => None,
+        };
+        let starved = (!self.context.starved.is_empty()).then_some(Duration::from_millis(10));
+        let trim = self.trim_at.map(until);
+        [self.context.timers.next_wait(now), self.accepting.retry_at().map(until), stopping, starved, trim]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    pub(crate) fn shared(&self) -> &Rc<Shared> {
+        &self.context.shared
+    }
+
+    /// Switches the signalling of completions to a parked core.
+    pub(crate) fn signal(&mut self, on: bool) {
+        self.context.ring.signal(on);
+    }
+}

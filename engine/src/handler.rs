@@ -1,0 +1,177 @@
+//! Calling a service: the first poll in place, in memory that is used again; only what stays pending is given away.
+
+use std::future::Future;
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use crate::request::Request;
+use crate::response::Response;
+use crate::service::Service;
+
+/// A core's service behind one object, so that everything else is compiled once, whatever the service.
+pub(crate) trait Handler {
+    /// The service's word on the size of this request's body.
+    fn body_bytes_max(&self, request: &Request) -> Option<u64>;
+
+    /// Calls the service and polls it once.
+    fn start(&mut self, request: Request) -> Started;
+}
+
+/// A call after its first poll.
+pub(crate) enum Started {
+    Ended(Outcome),
+    Pending(Pin<Box<dyn Future<Output = Response>>>),
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Response(Response),
+    Panicked,
+}
+
+/// Makes the handler of a service. `make` only names the call's future type, which no type can spell.
+pub(crate) fn handler<S: Service>(service: S) -> Box<dyn Handler> {
+    let make = |service: Rc<S>, request| async move { service.call(request).await };
+    Box::new(ServiceHandler { service: Rc::new(service), make, place: Place(None) })
+}
+
+struct ServiceHandler<S, M, F> {
+    service: Rc<S>,
+    make: M,
+    place: Place<F>,
+}
+
+impl<S, M, F> Handler for ServiceHandler<S, M, F>
+where
+    S: Service,
+    M: Fn(Rc<S>, Request) -> F,
+    F: Future<Output = Response> + 'static,
+{
+    fn body_bytes_max(&self, request: &Request) -> Option<u64> {
+        self.service.body_bytes_max(request)
+    }
+
+    fn start(&mut self, request: Request) -> Started {
+        match self.place.poll((self.make)(Rc::clone(&self.service), request)) {
+            Polled::Ready(response) => Started::Ended(Outcome::Response(response)),
+            Polled::Pending(call) => Started::Pending(call),
+            Polled::Panicked => Started::Ended(Outcome::Panicked),
+        }
+    }
+}
+
+/// Memory in which futures of one type get their first poll, one after the other; uninitialised between them.
+struct Place<F>(Option<Box<MaybeUninit<F>>>);
+
+enum Polled<F: Future> {
+    Ready(F::Output),
+    /// Given away with its memory; the next future gets a new place.
+    Pending(Pin<Box<F>>),
+    Panicked,
+}
+
+impl<F: Future> Place<F> {
+    fn poll(&mut self, future: F) -> Polled<F> {
+        let mut place = self.0.take().unwrap_or_else(Box::new_uninit);
+        place.write(future);
+        let poll = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the future was written just above. It is boxed and is not moved from here on until it is dropped in
+            // place below, or the box is given away as a pinned one.
+            let future = unsafe { Pin::new_unchecked(place.assume_init_mut()) };
+            future.poll(&mut Context::from_waker(Waker::noop()))
+        }));
+        if let Ok(Poll::Pending) = poll {
+            // SAFETY: the future is initialised and, having returned `Pending`, has not been dropped.
+            return Polled::Pending(Box::into_pin(unsafe { place.assume_init() }));
+        }
+        // SAFETY: the future is initialised, is dropped here once, and is not used again: the memory is kept as
+        // uninitialised. Where its drop panics, it counts as dropped all the same.
+        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { place.assume_init_drop() }));
+        self.0 = Some(place);
+        match (poll, dropped) {
+            (Ok(Poll::Ready(output)), Ok(())) => Polled::Ready(output),
+            _ => Polled::Panicked,
+        }
+    }
+}
+
+/// Polls a pending call to its end; what it does when it panics is to say so.
+pub(crate) async fn finish(mut call: Pin<Box<dyn Future<Output = Response>>>) -> Outcome {
+    let outcome = std::future::poll_fn(|context| {
+        match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Outcome::Response),
+            Err(_) => Poll::Ready(Outcome::Panicked),
+        }
+    })
+    .await;
+    match catch_unwind(AssertUnwindSafe(|| drop(call))) {
+        Ok(()) => outcome,
+        Err(_) => Outcome::Panicked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Counts its drops, and panics in one of them where it is told to.
+    struct Dropped<'a>(&'a Cell<u32>, bool);
+
+    impl Drop for Dropped<'_> {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() + 1);
+            assert!(!self.1, "expected by the test");
+        }
+    }
+
+    async fn call(drops: &Cell<u32>, pending: bool, panics: bool, drop_panics: bool) -> usize {
+        let held = Dropped(drops, drop_panics);
+        if pending {
+            std::future::pending::<()>().await;
+        }
+        assert!(!panics, "expected by the test");
+        (&raw const held).addr()
+    }
+
+    #[test]
+    fn ready_calls_share_one_place_and_pending_ones_take_theirs_along() {
+        let drops = Cell::new(0);
+        let mut place = Place(None);
+        let mut poll = |pending, panics, drop_panics| place.poll(call(&drops, pending, panics, drop_panics));
+        let Polled::Ready(first) = poll(false, false, false) else { panic!("not ready") };
+        let Polled::Ready(second) = poll(false, false, false) else { panic!("not ready") };
+        assert_eq!((first, drops.get()), (second, 2));
+        let Polled::Pending(taken) = poll(true, false, false) else { panic!("not pending") };
+        let Polled::Ready(third) = poll(false, false, false) else { panic!("not ready") };
+        assert_ne!(first, third);
+        assert_eq!(drops.get(), 3);
+        drop(taken);
+        assert_eq!(drops.get(), 4);
+        assert!(matches!(poll(false, true, false), Polled::Panicked));
+        assert_eq!(drops.get(), 5);
+        assert!(matches!(poll(false, false, true), Polled::Panicked));
+        assert_eq!(drops.get(), 6);
+        let Polled::Ready(fourth) = poll(false, false, false) else { panic!("not ready") };
+        assert_eq!(third, fourth);
+    }
+
+    #[test]
+    fn a_panic_in_a_later_poll_is_an_outcome() {
+        let polled = Rc::new(Cell::new(false));
+        let seen = Rc::clone(&polled);
+        let call = Box::pin(async move {
+            std::future::poll_fn(|_| if seen.replace(true) { Poll::Ready(()) } else { Poll::Pending }).await;
+            panic!("expected by the test")
+        });
+        let mut finish = std::pin::pin!(finish(call));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(finish.as_mut().poll(&mut context).is_pending());
+        assert!(matches!(finish.as_mut().poll(&mut context), Poll::Ready(Outcome::Panicked)));
+    }
+}

@@ -1,0 +1,74 @@
+//! Ringlane: a thread-per-core HTTP/1.1 server engine for Linux.
+//!
+//! One pinned thread per core, each with its own io_uring, its own listening socket, its own buffers and its own service:
+//! nothing on a request's path is shared between cores.
+//!
+//! ```no_run
+//! use ringlane::{Request, Response, Server};
+//!
+//! fn main() -> Result<(), ringlane::Error> {
+//!     Server::bind("0.0.0.0:8080")
+//!         .serve(|_core| async |_request: Request| Response::text("Hello, World!"))
+//! }
+//! ```
+//!
+//! - [`Server`] starts it, [`Config`] tunes it, [`ServerHandle`] stops it.
+//! - [`Service`] is what answers; an `async` closure over a [`Request`] is one.
+//! - [`Response`] is the answer: a whole body, a stream, or an upgrade to a raw byte stream ([`Upgraded`]).
+//! - [`Body`] is what a request carries, read chunk by chunk ([`Chunk`]) without copying.
+//!
+//! A service is made once on each core and lives there alone, so its state needs no lock and its futures need not be
+//! `Send`:
+//!
+//! ```no_run
+//! use std::cell::Cell;
+//! use ringlane::{Request, Server};
+//!
+//! Server::bind("127.0.0.1:8080").serve(|core| {
+//!     let served = Cell::new(0_u64);
+//!     async move |_: Request| {
+//!         served.set(served.get() + 1);
+//!         format!("request {} of core {}\n", served.get(), core.number())
+//!     }
+//! })?;
+//! # Ok::<(), ringlane::Error>(())
+//! ```
+//!
+//! Handlers run under a glommio executor and may use it: timers, files, tasks, channels between cores.
+//!
+//! Requirements: Linux 6.1 or later with io_uring allowed, and 512 KiB of lockable memory (`ulimit -l`).
+
+mod body;
+mod chunk;
+mod config;
+mod connection;
+mod context;
+mod control;
+mod core;
+mod error;
+mod handler;
+mod listener;
+mod pipe;
+mod request;
+mod response;
+mod ring;
+mod server;
+mod service;
+mod shared;
+mod task;
+mod timers;
+mod upgrade;
+
+pub use bytes::Bytes;
+pub use http::{Method, StatusCode, Version};
+pub use ringlane_protocol::response::FieldError;
+
+pub use body::{Body, BodyError};
+pub use chunk::Chunk;
+pub use config::{Config, Cores};
+pub use error::Error;
+pub use request::Request;
+pub use response::{IntoResponse, Response};
+pub use server::{Core, Ready, Server, ServerHandle};
+pub use service::Service;
+pub use upgrade::Upgraded;

@@ -1,0 +1,211 @@
+//! A short queue of chunks between a connection and the task at its other end, in either direction.
+//!
+//! Inbound (a request's body, an upgraded connection's input) the core pushes and the task takes; outbound (a streamed
+//! response, an upgraded connection's output) the task pushes and the core takes. Either way the core never waits: it
+//! is told through [`Shared`] when there is something to take, or room again. The task waits with its waker.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use ringlane_pool::Key;
+
+use crate::body::BodyError;
+use crate::chunk::Chunk;
+use crate::shared::{News, Shared};
+
+pub(crate) struct Pipe {
+    shared: Rc<Shared>,
+    key: Key,
+    chunks: RefCell<VecDeque<Chunk>>,
+    /// The sum of the chunks' lengths.
+    bytes: Cell<usize>,
+    end: Cell<End>,
+    /// The task that waits at its end, for a chunk or for room.
+    waker: Cell<Option<Waker>>,
+    /// The task at its end waits.
+    waited_for: Cell<bool>,
+    /// The core has been told and has not looked yet.
+    told: Cell<bool>,
+}
+
+/// Whether more chunks will come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Open,
+    /// The last chunk has been pushed.
+    Finished,
+    /// No more chunks come, and those that came are not all.
+    Failed(BodyError),
+}
+
+impl Pipe {
+    pub(crate) fn new(shared: Rc<Shared>, key: Key) -> Rc<Pipe> {
+        Rc::new(Pipe {
+            shared,
+            key,
+            chunks: RefCell::default(),
+            bytes: Cell::new(0),
+            end: Cell::new(End::Open),
+            waker: Cell::new(None),
+            waited_for: Cell::new(false),
+            told: Cell::new(false),
+        })
+    }
+
+    /// How many bytes lie in the pipe.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
+    /// How many chunks lie in the pipe.
+    pub(crate) fn chunks(&self) -> usize {
+        self.chunks.borrow().len()
+    }
+
+    pub(crate) fn end(&self) -> End {
+        self.end.get()
+    }
+
+    fn push(&self, chunk: Chunk) {
+        if !chunk.is_empty() && self.end.get() == End::Open {
+            self.bytes.set(self.bytes.get() + chunk.len());
+            self.chunks.borrow_mut().push_back(chunk);
+        }
+    }
+
+    fn pop(&self) -> Option<Chunk> {
+        let chunk = self.chunks.borrow_mut().pop_front()?;
+        self.bytes.set(self.bytes.get() - chunk.len());
+        Some(chunk)
+    }
+
+    fn wake_task(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn tell_core(&self) {
+        if !self.told.replace(true) {
+            self.shared.tell(self.key, News::Moved);
+        }
+    }
+
+    fn wait(&self, context: &Context<'_>) {
+        self.waker.set(Some(context.waker().clone()));
+        self.waited_for.set(true);
+    }
+}
+
+/// The core's side.
+impl Pipe {
+    /// Inbound: passes a chunk on.
+    pub(crate) fn give(&self, chunk: Chunk) {
+        self.push(chunk);
+        self.waited_for.set(false);
+        self.wake_task();
+    }
+
+    /// Inbound: no more chunks. Outbound: the connection will take no more. The first end stays.
+    pub(crate) fn end_with(&self, end: End) {
+        if self.end.get() == End::Open {
+            self.end.set(end);
+        }
+        self.wake_task();
+    }
+
+    /// Outbound: takes a chunk.
+    pub(crate) fn take(&self) -> Option<Chunk> {
+        self.told.set(false);
+        let chunk = self.pop();
+        if chunk.is_some() {
+            self.waited_for.set(false);
+            self.wake_task();
+        }
+        chunk
+    }
+
+    /// Inbound: whether the task waits for a chunk.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.told.set(false);
+        self.waited_for.get()
+    }
+
+    /// Inbound: throws away what the task will not take.
+    pub(crate) fn discard(&self) {
+        self.chunks.borrow_mut().clear();
+        self.bytes.set(0);
+    }
+}
+
+/// The task's side.
+impl Pipe {
+    /// Inbound: the next chunk; `Ready(None)` once all have been taken.
+    pub(crate) fn poll_take(&self, context: &Context<'_>) -> Poll<Option<Result<Chunk, BodyError>>> {
+        if let Some(chunk) = self.pop() {
+            self.tell_core();
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+        match self.end.get() {
+            End::Finished => Poll::Ready(None),
+            End::Failed(error) => Poll::Ready(Some(Err(error))),
+            End::Open => {
+                let waited_before = self.waited_for.get();
+                self.wait(context);
+                if !waited_before {
+                    self.tell_core();
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Outbound: waits until fewer than `limit` bytes lie in the pipe, or fails once nobody takes them any more.
+    pub(crate) fn poll_room(&self, limit: usize, context: &Context<'_>) -> Poll<Result<(), BodyError>> {
+        match self.end.get() {
+            End::Open if self.bytes.get() < limit => Poll::Ready(Ok(())),
+            End::Open => {
+                self.wait(context);
+                Poll::Pending
+            }
+            End::Failed(error) => Poll::Ready(Err(error)),
+            End::Finished => Poll::Ready(Err(BodyError::Closed)),
+        }
+    }
+
+    /// Outbound: waits until the core has taken everything.
+    pub(crate) fn poll_drained(&self, context: &Context<'_>) -> Poll<Result<(), BodyError>> {
+        match self.end.get() {
+            End::Failed(error) => Poll::Ready(Err(error)),
+            _ if self.bytes.get() == 0 => Poll::Ready(Ok(())),
+            _ => {
+                self.wait(context);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Outbound: passes a chunk on.
+    pub(crate) fn send(&self, chunk: Chunk) {
+        self.push(chunk);
+        self.tell_core();
+    }
+
+    /// Outbound: says that that was all, or that the rest will not come.
+    pub(crate) fn close(&self, end: End) {
+        if self.end.get() == End::Open {
+            self.end.set(end);
+            self.tell_core();
+        }
+    }
+
+    /// Inbound: says that nobody will take any more.
+    pub(crate) fn abandon(&self) {
+        if self.end.get() == End::Open || self.bytes.get() > 0 {
+            self.discard();
+            self.tell_core();
+        }
+    }
+}

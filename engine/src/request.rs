@@ -1,0 +1,113 @@
+//! A request, as its handler gets it: a small owned value that points into the buffer in which it arrived.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use http::{Method, Version};
+use ringlane_pool::Key;
+use ringlane_protocol::head::Head;
+
+use crate::body::Body;
+use crate::chunk::Chunk;
+use crate::shared::Shared;
+
+/// A request whose head has arrived whole and has been found valid (RFC 9112 §3, §5; RFC 9110 §7).
+///
+/// It owns a reference to the pooled buffer that holds its head; nothing of the head is copied, and fields are found by
+/// scanning it when they are asked for. A request stays on its core (it is not `Send`).
+///
+/// ```no_run
+/// use ringlane::{Request, Response, Server};
+///
+/// Server::bind("127.0.0.1:8080").serve(|_core| async |request: Request| {
+///     let agent = request.header("user-agent").unwrap_or(b"no name");
+///     Response::text(format!(
+///         "{} {} by {}",
+///         request.method(),
+///         request.path(),
+///         String::from_utf8_lossy(agent),
+///     ))
+/// })?;
+/// # Ok::<(), ringlane::Error>(())
+/// ```
+pub struct Request {
+    head: Head,
+    /// The bytes of the head; `head`'s offsets are relative to their start.
+    bytes: Chunk,
+    body: Body,
+    key: Key,
+    shared: Rc<Shared>,
+}
+
+impl Request {
+    pub(crate) fn new(head: Head, bytes: Chunk, key: Key, shared: Rc<Shared>) -> Request {
+        Request { head, bytes, body: Body::default(), key, shared }
+    }
+
+    pub(crate) fn set_body(&mut self, body: Body) {
+        self.body = body;
+    }
+
+    /// The method (RFC 9110 §9).
+    pub fn method(&self) -> &Method {
+        self.head.method()
+    }
+
+    /// The request target as sent (RFC 9112 §3.2).
+    pub fn target(&self) -> &str {
+        self.head.target(&self.bytes)
+    }
+
+    /// The target's path, as sent (percent-encoding is left as it is); `*` for `OPTIONS *`.
+    pub fn path(&self) -> &str {
+        self.head.path(&self.bytes)
+    }
+
+    /// The target's query without its `?`, as sent; none where there is no `?`.
+    pub fn query(&self) -> Option<&str> {
+        self.head.query(&self.bytes)
+    }
+
+    /// HTTP/1.1 or HTTP/1.0.
+    pub fn version(&self) -> Version {
+        self.head.version()
+    }
+
+    /// The value of the first field of this name, in any case; without the whitespace around it.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.head.field(&self.bytes, name)
+    }
+
+    /// All fields in the order in which they came, names as sent.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.head.fields(&self.bytes)
+    }
+
+    /// The body; reading it is what receives it.
+    pub fn body(&self) -> Body {
+        self.body.clone()
+    }
+
+    /// Whether the client asks to change the protocol (RFC 9110 §7.8): only then may the response be
+    /// [`Response::upgrade`](crate::Response::upgrade).
+    pub fn wants_upgrade(&self) -> bool {
+        self.head.upgrade()
+    }
+
+    /// The address of the peer. It is asked of the system each time (getpeername(2)).
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` once the connection is gone.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.shared.peer(self.key)
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Request({} {} {:?})", self.method(), self.target(), self.version())
+    }
+}

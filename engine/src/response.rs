@@ -1,0 +1,298 @@
+//! A response, as a handler makes it: status, fields, and a body of one of five kinds.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http::StatusCode;
+use ringlane_protocol::response::{FieldError, FieldLines};
+
+use crate::body::BodyError;
+use crate::chunk::Chunk;
+use crate::upgrade::Upgraded;
+
+/// What a handler answers.
+///
+/// The engine adds what framing and persistence need (`Content-Length` or `Transfer-Encoding`, `Connection`) and
+/// `Date`. `HEAD`, 204 and 304 get no body, whatever the response holds (RFC 9110 §6.4.1).
+///
+/// ```
+/// use ringlane::{Response, StatusCode};
+///
+/// let response = Response::text("made").with_status(StatusCode::CREATED).header("Location", "/things/7")?;
+/// assert_eq!(response.status(), 201);
+/// # Ok::<(), ringlane::FieldError>(())
+/// ```
+pub struct Response {
+    status: StatusCode,
+    content_type: Option<&'static str>,
+    fields: FieldLines,
+    body: ResponseBody,
+    close: bool,
+}
+
+/// A response's body.
+pub(crate) enum ResponseBody {
+    Whole(Chunk),
+    Stream { stream: Pin<Box<dyn Chunks>>, length: Option<u64> },
+    Upgrade { protocol: &'static str, run: UpgradeRun },
+}
+
+/// What runs an upgraded connection.
+pub(crate) type UpgradeRun = Box<dyn FnOnce(Upgraded) -> Pin<Box<dyn Future<Output = ()>>>>;
+
+/// Why a streamed body could not be finished; any error will do.
+pub(crate) type StreamError = Box<dyn std::error::Error>;
+
+/// A stream of chunks whose types have been forgotten.
+pub(crate) trait Chunks {
+    fn poll_chunk(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Chunk, StreamError>>>;
+}
+
+impl<S, C, E> Chunks for S
+where
+    S: Stream<Item = Result<C, E>>,
+    C: Into<Chunk>,
+    E: Into<StreamError>,
+{
+    fn poll_chunk(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Chunk, StreamError>>> {
+        self.poll_next(context).map(|item| item.map(|chunk| chunk.map(Into::into).map_err(Into::into)))
+    }
+}
+
+impl Response {
+    /// A response without a body.
+    pub fn new(status: StatusCode) -> Response {
+        Response::with_body(status, None, ResponseBody::Whole(Chunk::default()))
+    }
+
+    /// 200 with text: `Content-Type: text/plain; charset=utf-8`.
+    pub fn text(text: impl Into<Chunk>) -> Response {
+        let content_type = Some("text/plain; charset=utf-8");
+        Response::with_body(StatusCode::OK, content_type, ResponseBody::Whole(text.into()))
+    }
+
+    /// 200 with bytes of a given type. They are sent from where they lie; small ones are copied.
+    pub fn bytes(content_type: &'static str, bytes: impl Into<Chunk>) -> Response {
+        Response::with_body(StatusCode::OK, Some(content_type), ResponseBody::Whole(bytes.into()))
+    }
+
+    /// 200 with a body that is made while it is sent, in the chunked coding (RFC 9112 §7.1). The stream is asked for its
+    /// next chunk while less than `output_bytes_max` is queued. Where it fails, the connection is closed without the
+    /// last chunk, so that the client sees that the body is not whole.
+    pub fn stream<S, C, E>(content_type: &'static str, stream: S) -> Response
+    where
+        S: Stream<Item = Result<C, E>> + 'static,
+        C: Into<Chunk>,
+        E: Into<StreamError>,
+    {
+        let body = ResponseBody::Stream { stream: Box::pin(stream), length: None };
+        Response::with_body(StatusCode::OK, Some(content_type), body)
+    }
+
+    /// As [`Response::stream`], for a body whose length in bytes is known: it is sent with `Content-Length` instead of in
+    /// chunks. Where the stream yields fewer or more bytes, `length` of them at the most are sent and the connection is
+    /// closed.
+    pub fn stream_of_length<S, C, E>(content_type: &'static str, length: u64, stream: S) -> Response
+    where
+        S: Stream<Item = Result<C, E>> + 'static,
+        C: Into<Chunk>,
+        E: Into<StreamError>,
+    {
+        let body = ResponseBody::Stream { stream: Box::pin(stream), length: Some(length) };
+        Response::with_body(StatusCode::OK, Some(content_type), body)
+    }
+
+    /// 101: hands the connection over as a raw stream of bytes (RFC 9110 §7.8). `run` is called once the response is on
+    /// its way; the connection is closed when its future ends and what it has written is sent. A request that did not
+    /// ask for an upgrade gets 426 instead.
+    ///
+    /// ```no_run
+    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    /// use ringlane::{Request, Response, Server};
+    ///
+    /// Server::bind("127.0.0.1:8080").serve(|_core| async |_: Request| {
+    ///     Response::upgrade("echo", |mut stream| async move {
+    ///         let mut bytes = [0; 512];
+    ///         while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+    ///             if stream.write_all(&bytes[..count]).await.is_err() {
+    ///                 break;
+    ///             }
+    ///         }
+    ///     })
+    /// })?;
+    /// # Ok::<(), ringlane::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When `protocol` is not a protocol name: letters, digits and the other characters of a token, perhaps with a
+    /// version behind a slash.
+    pub fn upgrade<F, U>(protocol: &'static str, run: F) -> Response
+    where
+        F: FnOnce(Upgraded) -> U + 'static,
+        U: Future<Output = ()> + 'static,
+    {
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(&byte);
+        assert!(!protocol.is_empty() && protocol.bytes().all(is_name), "{protocol:?} is not a protocol name");
+        let run: UpgradeRun = Box::new(|upgraded| Box::pin(run(upgraded)));
+        Response::with_body(StatusCode::SWITCHING_PROTOCOLS, None, ResponseBody::Upgrade { protocol, run })
+    }
+
+    fn with_body(status: StatusCode, content_type: Option<&'static str>, body: ResponseBody) -> Response {
+        Response { status, content_type, fields: FieldLines::default(), body, close: false }
+    }
+
+    /// Changes the status. A status below 200 cannot be a final answer and becomes 500.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Response {
+        self.status = if status.is_informational() { StatusCode::INTERNAL_SERVER_ERROR } else { status };
+        self
+    }
+
+    /// Adds a field. A `Content-Type` replaces the one that the response has by its kind.
+    ///
+    /// # Errors
+    ///
+    /// For a name that is no token, for a value with CR, LF, NUL or another control byte (so that no value can add
+    /// fields or responses of its own), and for the fields that the engine writes. As a handler's result the error is
+    /// a 500, so `Response::text("…").header("X-A", "b")` can be returned as it is.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Response, FieldError> {
+        self.fields.push(name, value.as_ref())?;
+        if name.eq_ignore_ascii_case("content-type") {
+            self.content_type = None;
+        }
+        Ok(self)
+    }
+
+    /// Closes the connection after this response (RFC 9112 §9.6).
+    #[must_use]
+    pub fn with_close(mut self) -> Response {
+        self.close = true;
+        self
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn into_parts(self) -> Parts {
+        let Response { status, content_type, fields, body, close } = self;
+        Parts { status, content_type, fields, body, close }
+    }
+}
+
+/// A response taken apart, for sending.
+pub(crate) struct Parts {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: Option<&'static str>,
+    pub(crate) fields: FieldLines,
+    pub(crate) body: ResponseBody,
+    pub(crate) close: bool,
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Response({}, ", self.status)?;
+        match &self.body {
+            ResponseBody::Whole(chunk) => write!(out, "{} bytes)", chunk.len()),
+            ResponseBody::Stream { length: Some(length), .. } => write!(out, "a stream of {length} bytes)"),
+            ResponseBody::Stream { length: None, .. } => out.write_str("a stream)"),
+            ResponseBody::Upgrade { protocol, .. } => write!(out, "upgrade to {protocol})"),
+        }
+    }
+}
+
+/// What can be a handler's result.
+///
+/// ```
+/// use ringlane::{IntoResponse, StatusCode};
+///
+/// assert_eq!("hello".into_response().status(), 200);
+/// assert_eq!(StatusCode::NOT_FOUND.into_response().status(), 404);
+/// assert_eq!((StatusCode::ACCEPTED, "later").into_response().status(), 202);
+/// let result: Result<&str, StatusCode> = Err(StatusCode::CONFLICT);
+/// assert_eq!(result.into_response().status(), 409);
+/// ```
+pub trait IntoResponse {
+    /// Makes the response.
+    fn into_response(self) -> Response;
+}
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl IntoResponse for () {
+    fn into_response(self) -> Response {
+        Response::new(StatusCode::OK)
+    }
+}
+
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> Response {
+        Response::new(StatusCode::OK).with_status(self)
+    }
+}
+
+impl IntoResponse for &'static str {
+    fn into_response(self) -> Response {
+        Response::text(self)
+    }
+}
+
+impl IntoResponse for String {
+    fn into_response(self) -> Response {
+        Response::text(self)
+    }
+}
+
+impl IntoResponse for Bytes {
+    fn into_response(self) -> Response {
+        Response::bytes("application/octet-stream", self)
+    }
+}
+
+impl IntoResponse for Vec<u8> {
+    fn into_response(self) -> Response {
+        Response::bytes("application/octet-stream", self)
+    }
+}
+
+impl<R: IntoResponse> IntoResponse for (StatusCode, R) {
+    fn into_response(self) -> Response {
+        self.1.into_response().with_status(self.0)
+    }
+}
+
+impl<R: IntoResponse, E: IntoResponse> IntoResponse for Result<R, E> {
+    fn into_response(self) -> Response {
+        match self {
+            Ok(response) => response.into_response(),
+            Err(error) => error.into_response(),
+        }
+    }
+}
+
+impl IntoResponse for BodyError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            BodyError::Closed | BodyError::Malformed => StatusCode::BAD_REQUEST,
+            BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TimedOut => StatusCode::REQUEST_TIMEOUT,
+        };
+        (status, self.to_string()).into_response().with_close()
+    }
+}
+
+impl IntoResponse for FieldError {
+    fn into_response(self) -> Response {
+        Response::new(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}

@@ -1,0 +1,130 @@
+//! The ring of provided buffers: the few pooled buffers that lie in the kernel's hands for it to receive into.
+//!
+//! The kernel takes buffers from the head in order and the core adds at the tail (io_uring_register_buf_ring(3)). Only
+//! as many as one round of completions uses are lent at a time, and the pool gives the most recently used ones, so
+//! that receiving stays within a small piece of memory that the cache holds.
+
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use io_uring::IoUring;
+use io_uring::types::BufRingEntry;
+use ringlane_pool::Pool;
+
+use crate::error::Error;
+
+/// The buffer group's number; a core has only the one.
+pub(super) const GROUP: u16 = 0;
+
+/// How many buffers are lent at the start, and how many at the most; the latter is the length of the ring.
+const LENT_AT_START: u16 = 32;
+const LENT_MAX: u16 = 1024;
+
+/// The provided-buffer ring of one io_uring.
+pub(super) struct Buffers {
+    pool: Pool,
+    /// The shared memory: `LENT_MAX` entries, page-aligned; the tail lies in the first entry's reserved field.
+    entries: NonNull<BufRingEntry>,
+    tail: u16,
+    /// Buffers in the kernel's hands; at most `target`, which is at most `LENT_MAX`.
+    lent: u16,
+    target: u16,
+}
+
+impl Buffers {
+    /// Makes the ring and registers it. It must outlive the io_uring, or be unregistered before it goes.
+    pub(super) fn register(ring: &IoUring, pool: Pool) -> Result<Buffers, Error> {
+        const BYTES: usize = LENT_MAX as usize * size_of::<BufRingEntry>();
+        // SAFETY: an anonymous private mapping of a non-zero length, at an address of the kernel's choice, aliases
+        // nothing; the result is checked before use.
+        let memory = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                BYTES,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if memory == libc::MAP_FAILED {
+            return Err(Error::ring("mapping the ring of receive buffers")(std::io::Error::last_os_error()));
+        }
+        let entries = NonNull::new(memory.cast()).ok_or_else(|| Error::Ring {
+            step: "mapping the ring of receive buffers",
+            source: std::io::Error::from_raw_os_error(libc::ENOMEM),
+        })?;
+        let target = LENT_AT_START;
+        let buffers = Buffers { pool, entries, tail: 0, lent: 0, target };
+        // SAFETY: the mapping is page-aligned, zeroed and LENT_MAX entries long, and `Drop` unmaps it only after
+        // `Uring::drop` has unregistered it.
+        unsafe { ring.submitter().register_buf_ring_with_flags(memory as u64, LENT_MAX, GROUP, 0) }
+            .map_err(Error::ring("registering the ring of receive buffers"))?;
+        Ok(buffers)
+    }
+
+    /// Whether the kernel holds a buffer, or will with the next refill.
+    pub(super) fn has_any(&self) -> bool {
+        self.lent > 0 || !self.pool.is_exhausted()
+    }
+
+    /// Lends twice as many from now on.
+    pub(super) fn lend_more(&mut self) {
+        self.target = (self.target * 2).min(LENT_MAX);
+    }
+
+    /// Tops up the buffers in the kernel's hands, as far as the pool has any.
+    pub(super) fn refill(&mut self) {
+        let tail_before = self.tail;
+        while self.lent < self.target {
+            let Some(buffer) = self.pool.take() else { break };
+            let lent = buffer.lend();
+            let place = usize::from(self.tail & (LENT_MAX - 1));
+            debug_assert!(place < usize::from(LENT_MAX));
+            // SAFETY: `place` is masked to the ring's length, and the kernel reads an entry only once the tail has
+            // passed it, which is published below; no other reference to the entry exists.
+            let entry = unsafe { &mut *self.entries.as_ptr().add(place) };
+            entry.set_addr(lent.address as u64);
+            entry.set_len(lent.bytes as u32);
+            entry.set_bid(lent.index);
+            self.tail = self.tail.wrapping_add(1);
+            self.lent += 1;
+        }
+        if self.tail != tail_before {
+            // SAFETY: the tail is the reserved field of the first entry, by the kernel's layout; it is aligned for a
+            // u16, lives as long as the mapping, and is written here alone. Release publishes the entries before it.
+            unsafe {
+                let tail = BufRingEntry::tail(self.entries.as_ptr());
+                AtomicU16::from_ptr(tail.cast_mut()).store(self.tail, Ordering::Release);
+            }
+        }
+    }
+
+    /// Takes back the buffer that a completion names, with the bytes that were received into it.
+    pub(super) fn take_back(&mut self, index: u16, bytes: usize) -> Option<ringlane_pool::View> {
+        let buffer = self.pool.reclaim(index, bytes)?;
+        debug_assert!(self.lent > 0);
+        self.lent = self.lent.saturating_sub(1);
+        Some(buffer.freeze())
+    }
+
+    /// Takes back every buffer that still lies in the ring, after the kernel has let go of the ring.
+    pub(super) fn take_all_back(&mut self) {
+        for behind in 1..=self.lent {
+            let place = usize::from(self.tail.wrapping_sub(behind) & (LENT_MAX - 1));
+            // SAFETY: `place` is masked to the ring's length, the entry was written by `refill`, and the kernel, which
+            // has let go of the ring, never writes entries.
+            let index = unsafe { (*self.entries.as_ptr().add(place)).bid() };
+            drop(self.pool.reclaim(index, 0));
+        }
+        self.lent = 0;
+    }
+}
+
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made by `register` with this length and is no longer registered (the io_uring that
+        // knew it is closed or has unregistered it), so nothing refers to it.
+        unsafe { libc::munmap(self.entries.as_ptr().cast(), usize::from(LENT_MAX) * size_of::<BufRingEntry>()) };
+    }
+}

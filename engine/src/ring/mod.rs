@@ -1,0 +1,99 @@
+//! What a core asks of the kernel and what comes back: the narrow interface between the server and its io_uring.
+//!
+//! [`Ring`] has two implementations: [`Uring`], the kernel's, and the tests' own, which plays the kernel's part
+//! deterministically. Everything above this module is written against the trait.
+
+mod buffers;
+mod setup;
+mod token;
+mod transmission;
+mod uring;
+
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::time::Duration;
+
+use ringlane_pool::{Key, View};
+
+pub(crate) use transmission::Transmission;
+pub(crate) use uring::Uring;
+
+/// A core's queue of operations and completions.
+///
+/// Operations are queued by the methods that name them and reach the kernel with the next [`enter`](Ring::enter).
+/// None of them fails at once: a failure is a completion too. Queueing never blocks and never loses an operation.
+pub(crate) trait Ring {
+    /// Accepts connections until cancelled (multishot): one [`Completion::Accepted`] each.
+    fn accept(&mut self, listener: RawFd);
+
+    /// Ends accepting. Connections that were accepted before still arrive, and then a completion without `more`.
+    fn cancel_accept(&mut self);
+
+    /// Receives into pooled buffers until cancelled or the stream ends (multishot): [`Completion::Received`] each.
+    fn receive(&mut self, socket: RawFd, key: Key);
+
+    /// Ends the receiving of `key`. What was received before still arrives, and then a completion without `more`.
+    fn cancel_receive(&mut self, key: Key);
+
+    /// Sends all of a transmission, which the kernel borrows until [`Completion::Sent`] gives it back.
+    fn send(&mut self, socket: RawFd, key: Key, transmission: Box<Transmission>) -> Sending;
+
+    /// Ends a send; it completes with what was sent until then, or as cancelled.
+    fn cancel_send(&mut self, sending: Sending);
+
+    /// Closes a socket, after everything that was queued before.
+    fn close(&mut self, socket: RawFd);
+
+    /// Watches a descriptor for readability once: [`Completion::Readable`].
+    fn watch(&mut self, descriptor: RawFd);
+
+    /// Hands the queued operations to the kernel, waits for a completion as long as `wait` says, and moves all
+    /// completions that are there to the end of `completions`.
+    fn enter(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()>;
+
+    /// Whether the kernel has a receive buffer, or gets one with the next `enter`: a receive that ended for want of one can
+    /// be armed again.
+    fn has_buffers(&self) -> bool;
+
+    /// Takes a kernel's complaint that it ran out of buffers: more will be lent at a time from now on.
+    fn lend_more(&mut self);
+
+    /// Switches the signalling of the ring's eventfd, which is for parking only.
+    fn signal(&mut self, on: bool);
+}
+
+/// How long [`Ring::enter`] waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Not at all.
+    No,
+    /// For one completion, and for this long at most.
+    UpTo(Duration),
+}
+
+/// A send under way, to cancel it by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sending(pub(crate) u32);
+
+/// What the kernel has to say.
+#[derive(Debug)]
+pub(crate) enum Completion {
+    /// A connection, or why there is none; without `more`, accepting has ended.
+    Accepted { outcome: Result<OwnedFd, Errno>, more: bool },
+    /// Bytes, the end of the stream (`Ok(None)`), or why there are none; without `more`, receiving has ended.
+    Received { key: Key, outcome: Result<Option<View>, Errno>, more: bool },
+    /// How many bytes a send got away with, and its transmission back.
+    Sent { key: Key, outcome: Result<usize, Errno>, transmission: Box<Transmission> },
+    /// The watched descriptor is readable.
+    Readable,
+}
+
+/// An error number of the system (errno(3)).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Errno(pub(crate) i32);
+
+impl std::fmt::Debug for Errno {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}", io::Error::from_raw_os_error(self.0))
+    }
+}

@@ -1,0 +1,71 @@
+//! How an operation is named to the kernel and recognised in its completion: 64 bits of user data.
+//!
+//! ```text
+//!  63      56 55              32 31                            0
+//! +----------+------------------+-------------------------------+
+//! |   kind   |    generation    |        slot, or index         |
+//! +----------+------------------+-------------------------------+
+//! ```
+
+use ringlane_pool::Key;
+
+/// Which operation a completion belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// The one multishot accept.
+    Accept,
+    /// The multishot receive of a connection.
+    Receive(Key),
+    /// A send, by its place in the table of lent transmissions.
+    Send(u32),
+    /// The watch on a descriptor.
+    Watch,
+    /// Cancels and closes: nobody waits for their completions, which come only when they fail.
+    Unattended,
+}
+
+impl Token {
+    pub(super) fn to_bits(self) -> u64 {
+        let (kind, generation, index) = match self {
+            Token::Unattended => (0, 0, 0),
+            Token::Accept => (1, 0, 0),
+            Token::Receive(key) => (2, key.generation(), key.index()),
+            Token::Send(index) => (3, 0, index),
+            Token::Watch => (4, 0, 0),
+        };
+        debug_assert!(generation < 1 << 24);
+        kind << 56 | u64::from(generation) << 32 | u64::from(index)
+    }
+
+    pub(super) fn from_bits(bits: u64) -> Token {
+        let index = bits as u32;
+        let generation = (bits >> 32) as u32 & 0x00ff_ffff;
+        match bits >> 56 {
+            1 => Token::Accept,
+            2 => Token::Receive(Key::from_parts(index, generation)),
+            3 => Token::Send(index),
+            4 => Token::Watch,
+            _ => Token::Unattended,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_survive_the_kernel() {
+        for token in [
+            Token::Accept,
+            Token::Watch,
+            Token::Unattended,
+            Token::Send(0),
+            Token::Send(u32::MAX),
+            Token::Receive(Key::from_parts(0, 0)),
+            Token::Receive(Key::from_parts(u32::MAX, 0x00ff_ffff)),
+        ] {
+            assert_eq!(Token::from_bits(token.to_bits()), token);
+        }
+    }
+}

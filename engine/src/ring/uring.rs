@@ -1,0 +1,250 @@
+//! The kernel's io_uring behind the [`Ring`] interface: queues entries, enters, and turns completions into words.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use io_uring::types::{Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use ringlane_pool::{Key, Pool};
+use slab::Slab;
+
+use super::buffers::{Buffers, GROUP};
+use super::setup::setup;
+use super::token::Token;
+use super::{Completion, Errno, Ring, Sending, Transmission, Wait};
+use crate::error::Error;
+
+/// How long a closing ring waits for the kernel to give back what was lent to it.
+const GIVE_BACK_LIMIT: Duration = Duration::from_millis(200);
+
+/// One core's io_uring.
+///
+/// Memory is lent to the kernel in two ways: buffers through [`Buffers`], and the pieces of transmissions. Both are
+/// freed only after the final completion that names them; `drop` sees to that, and leaks what the kernel keeps.
+pub(crate) struct Uring {
+    ring: IoUring,
+    buffers: Buffers,
+    /// Transmissions that the kernel reads from, by the index in their token.
+    lent: Slab<(Key, Box<Transmission>)>,
+    /// Entries that found the submission queue full, oldest first.
+    waiting: VecDeque<squeue::Entry>,
+    /// Signals completions to a parked core; kept open as long as the ring is.
+    eventfd: OwnedFd,
+}
+
+impl Uring {
+    /// Sets up the ring of the calling thread; `eventfd` is signalled while [`Ring::signal`] is on.
+    pub(crate) fn new(entries: u32, pool: Pool, eventfd: OwnedFd) -> Result<Uring, Error> {
+        let ring = setup(entries)?;
+        let buffers = Buffers::register(&ring, pool)?;
+        ring.submitter().register_eventfd(eventfd.as_raw_fd()).map_err(Error::ring("registering the ring's eventfd"))?;
+        let mut uring = Uring { ring, buffers, lent: Slab::new(), waiting: VecDeque::new(), eventfd };
+        uring.signal(false);
+        Ok(uring)
+    }
+
+    /// The eventfd that a parked core reads.
+    pub(crate) fn eventfd(&self) -> RawFd {
+        self.eventfd.as_raw_fd()
+    }
+
+    /// Queues an entry; where the submission queue is full, behind those that wait already.
+    fn push(&mut self, entry: squeue::Entry) {
+        if !self.waiting.is_empty() {
+            self.waiting.push_back(entry);
+            return;
+        }
+        // SAFETY: an entry that points into memory points into a transmission in `lent`, which stays there until its
+        // completion; all other entries carry only numbers.
+        if unsafe { self.ring.submission().push(&entry) }.is_err() {
+            self.waiting.push_back(entry);
+        }
+    }
+
+    /// Moves entries that waited into the submission queue, as far as it has room.
+    fn push_waiting(&mut self) {
+        while let Some(entry) = self.waiting.front() {
+            // SAFETY: as in `push`: the entry's memory is in `lent`.
+            if unsafe { self.ring.submission().push(entry) }.is_err() {
+                break;
+            }
+            self.waiting.pop_front();
+        }
+    }
+
+    fn push_unattended(&mut self, entry: squeue::Entry) {
+        self.push(entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(Token::Unattended.to_bits()));
+    }
+
+    fn cancel(&mut self, token: Token) {
+        self.push_unattended(opcode::AsyncCancel::new(token.to_bits()).build());
+    }
+
+    /// Enters the kernel, unless there is nothing to say and nothing to hear.
+    fn submit(&mut self, wait: Wait) -> io::Result<()> {
+        self.push_waiting();
+        let (queued, deferred) = {
+            let submission = self.ring.submission();
+            (submission.len(), submission.taskrun() || submission.cq_overflow())
+        };
+        let completed = !self.ring.completion().is_empty();
+        let result = match wait {
+            Wait::UpTo(limit) if !completed && self.waiting.is_empty() => {
+                let limit = Timespec::from(limit);
+                self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&limit))
+            }
+            _ if queued == 0 && !deferred => return Ok(()),
+            _ => self.ring.submit(),
+        };
+        match result {
+            Ok(_) => Ok(()),
+            // The wait ended (ETIME), a signal came (EINTR), or the kernel wants completions to be taken, or memory to be
+            // freed, before it accepts more (EBUSY, EAGAIN): the entries stay queued for the next round.
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Moves what has completed to the end of `completions`.
+    fn collect(&mut self, completions: &mut Vec<Completion>) {
+        let Uring { ring, buffers, lent, .. } = self;
+        for entry in ring.completion() {
+            if let Some(completion) = interpret(&entry, buffers, lent) {
+                completions.push(completion);
+            }
+        }
+    }
+}
+
+/// Puts a completion into words; none for those that nobody waits for.
+fn interpret(
+    entry: &cqueue::Entry,
+    buffers: &mut Buffers,
+    lent: &mut Slab<(Key, Box<Transmission>)>,
+) -> Option<Completion> {
+    let flags = entry.flags();
+    let more = cqueue::more(flags);
+    let outcome = if entry.result() < 0 { Err(Errno(-entry.result())) } else { Ok(entry.result() as usize) };
+    // Whatever else it says: a completion that names a buffer gives it back.
+    let view = cqueue::buffer_select(flags).and_then(|index| buffers.take_back(index, outcome.unwrap_or(0)));
+    match Token::from_bits(entry.user_data()) {
+        Token::Accept => {
+            // SAFETY: a successful accept's result is a new descriptor that this process owns and nobody has seen yet.
+            let outcome = outcome.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) });
+            Some(Completion::Accepted { outcome, more })
+        }
+        Token::Receive(key) => {
+            let outcome = outcome.map(|bytes| view.filter(|_| bytes > 0));
+            Some(Completion::Received { key, outcome, more })
+        }
+        Token::Send(index) => {
+            let (key, transmission) = lent.try_remove(index as usize)?;
+            Some(Completion::Sent { key, outcome, transmission })
+        }
+        Token::Watch => Some(Completion::Readable),
+        Token::Unattended => None,
+    }
+}
+
+impl Ring for Uring {
+    fn accept(&mut self, listener: RawFd) {
+        let entry = opcode::AcceptMulti::new(Fd(listener)).flags(libc::SOCK_CLOEXEC).build();
+        self.push(entry.user_data(Token::Accept.to_bits()));
+    }
+
+    fn cancel_accept(&mut self) {
+        self.cancel(Token::Accept);
+    }
+
+    fn receive(&mut self, socket: RawFd, key: Key) {
+        let entry = opcode::RecvMulti::new(Fd(socket), GROUP).build();
+        self.push(entry.user_data(Token::Receive(key).to_bits()));
+    }
+
+    fn cancel_receive(&mut self, key: Key) {
+        self.cancel(Token::Receive(key));
+    }
+
+    fn send(&mut self, socket: RawFd, key: Key, transmission: Box<Transmission>) -> Sending {
+        const FLAGS: i32 = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+        let index = self.lent.insert((key, transmission));
+        let transmission = &mut self.lent[index].1;
+        let entry = match transmission.single() {
+            Some(bytes) => {
+                let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                opcode::Send::new(Fd(socket), bytes.as_ptr(), length).flags(FLAGS).build()
+            }
+            None => opcode::SendMsg::new(Fd(socket), transmission.message()).flags(FLAGS as u32).build(),
+        };
+        self.push(entry.user_data(Token::Send(index as u32).to_bits()));
+        Sending(index as u32)
+    }
+
+    fn cancel_send(&mut self, sending: Sending) {
+        self.cancel(Token::Send(sending.0));
+    }
+
+    fn close(&mut self, socket: RawFd) {
+        self.push_unattended(opcode::Close::new(Fd(socket)).build());
+    }
+
+    fn watch(&mut self, descriptor: RawFd) {
+        let entry = opcode::PollAdd::new(Fd(descriptor), libc::POLLIN as u32).build();
+        self.push(entry.user_data(Token::Watch.to_bits()));
+    }
+
+    fn enter(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
+        self.buffers.refill();
+        self.submit(wait)?;
+        self.collect(completions);
+        Ok(())
+    }
+
+    fn has_buffers(&self) -> bool {
+        self.buffers.has_any()
+    }
+
+    fn lend_more(&mut self) {
+        self.buffers.lend_more();
+    }
+
+    fn signal(&mut self, on: bool) {
+        let completion = self.ring.completion();
+        if on { completion.enable_eventfd() } else { completion.disable_eventfd() }
+    }
+}
+
+impl Drop for Uring {
+    /// Hands in what is queued, closes among it, ends what is under way, and waits for a bounded time until the kernel has
+    /// given back every transmission; those that it keeps are leaked.
+    fn drop(&mut self) {
+        let until = Instant::now() + GIVE_BACK_LIMIT;
+        let sends: Vec<u32> = self.lent.iter().map(|(index, _)| index as u32).collect();
+        for index in sends {
+            self.cancel(Token::Send(index));
+        }
+        // A pending accept would keep the port bound until the kernel gets to tearing the ring down.
+        self.cancel(Token::Accept);
+        let mut completions = Vec::new();
+        while self.submit(Wait::No).is_ok() {
+            self.collect(&mut completions);
+            completions.clear();
+            if (self.lent.is_empty() && self.waiting.is_empty()) || Instant::now() >= until {
+                break;
+            }
+            let _ = self.submit(Wait::UpTo(Duration::from_millis(5)));
+        }
+        if !self.lent.is_empty() {
+            std::mem::forget(std::mem::take(&mut self.lent));
+        }
+        // From here on the kernel writes into no buffer: receiving happens within this thread's own system calls, and
+        // this ring makes no further one.
+        if self.ring.submitter().unregister_buf_ring(GROUP).is_ok() {
+            self.buffers.take_all_back();
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `uri-host [ ":" port ]`, as in the Host field and in targets (RFC 9110 §7.2, RFC 3986 §3.2.2).
+//!
+//! Where the RFCs leave a choice: an empty host is refused (RFC 9110 §4.2.1 demands it of http URIs), so is an IPv6 zone
+//! or an IP literal of a future version, so is a port that TCP cannot have. An empty port is in the grammar and taken.
+
+use core::net::Ipv6Addr;
+
+use memchr::memchr;
+
+use crate::token;
+
+/// A non-empty host, with or without a port.
+pub(super) fn is_host(value: &[u8]) -> bool {
+    match after_host(value) {
+        Some([] | [b':']) => true,
+        Some([b':', port @ ..]) => is_port(port),
+        _ => false,
+    }
+}
+
+/// A non-empty host with a non-empty port: RFC 9112 §3.2.3, where no scheme gives a default.
+pub(super) fn is_host_and_port(value: &[u8]) -> bool {
+    matches!(after_host(value), Some([b':', port @ ..]) if is_port(port))
+}
+
+/// What follows a valid, non-empty host.
+fn after_host(value: &[u8]) -> Option<&[u8]> {
+    if let [b'[', literal @ ..] = value {
+        let (address, rest) = literal.split_at_checked(memchr(b']', literal)?)?;
+        core::str::from_utf8(address).ok()?.parse::<Ipv6Addr>().ok()?;
+        return rest.get(1..);
+    }
+    let (name, rest) = value.split_at_checked(memchr(b':', value).unwrap_or(value.len()))?;
+    (!name.is_empty() && token::is_reg_name(name)).then_some(rest)
+}
+
+/// A decimal number that TCP can have as a port.
+fn is_port(port: &[u8]) -> bool {
+    port.iter().all(u8::is_ascii_digit) && core::str::from_utf8(port).is_ok_and(|digits| digits.parse::<u16>().is_ok())
+}

@@ -1,0 +1,160 @@
+//! Response fields that were checked once and are then only copied.
+
+use core::fmt;
+
+use crate::token;
+
+/// The fields that the engine writes itself, lower-case: they frame the response and manage its connection. Two of a kind,
+/// or one that says something else than the engine does, would desynchronise the connection (RFC 9112 §6.3, §9.3).
+const RESERVED: [&[u8]; 7] = [
+    b"content-length",
+    b"transfer-encoding",
+    b"connection",
+    b"keep-alive",
+    b"date",
+    b"upgrade",
+    b"trailer",
+];
+
+/// Valid field lines, ready to be sent; empty ones take no memory.
+///
+/// ```
+/// use ringlane_protocol::response::{FieldError, FieldLines};
+///
+/// let mut lines = FieldLines::default();
+/// lines.push("Cache-Control", b"no-store")?;
+/// assert_eq!(lines.as_bytes(), b"Cache-Control: no-store\r\n");
+/// assert!(lines.contains("cache-control"));
+///
+/// assert_eq!(lines.push("X-Name", b"a\r\nSet-Cookie: b"), Err(FieldError::ValueInvalid));
+/// # Ok::<(), FieldError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldLines {
+    /// Lines of a valid name, a colon, a space, a valid value and CRLF.
+    lines: Vec<u8>,
+}
+
+impl FieldLines {
+    /// No lines, and no allocation.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { lines: Vec::new() }
+    }
+
+    /// Adds a line; spaces and tabs around the value are left out (RFC 9110 §5.5).
+    ///
+    /// # Errors
+    ///
+    /// If the name is no token or is one that the engine writes, or the value has a control byte other than HTAB. Then
+    /// nothing was added.
+    pub fn push(&mut self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+        if !token::is_token(name.as_bytes()) {
+            return Err(FieldError::NameInvalid);
+        }
+        if RESERVED
+            .iter()
+            .any(|reserved| reserved.eq_ignore_ascii_case(name.as_bytes()))
+        {
+            return Err(FieldError::Reserved);
+        }
+        if !is_field_value(value) {
+            return Err(FieldError::ValueInvalid);
+        }
+        let value = token::trim(value);
+        self.lines.reserve(name.len() + value.len() + 4);
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            self.lines.extend_from_slice(part);
+        }
+        Ok(())
+    }
+
+    /// The lines as they are sent, each with its CRLF.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Whether there is a line of this name, in whatever case (RFC 9110 §5.1).
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        let has_name = |line: &[u8]| {
+            line.split_at_checked(name.len())
+                .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(name.as_bytes()) && rest.starts_with(b":"))
+        };
+        self.lines.split(|&byte| byte == b'\n').any(has_name)
+    }
+}
+
+/// Whether these bytes can be a field's value: no control bytes other than HTAB (RFC 9110 §5.5), and so no line's end.
+///
+/// ```
+/// use ringlane_protocol::response::is_field_value;
+///
+/// assert!(is_field_value(b"text/plain; charset=utf-8"));
+/// assert!(!is_field_value(b"text/plain\r\nSet-Cookie: a=b"));
+/// ```
+#[must_use]
+pub fn is_field_value(value: &[u8]) -> bool {
+    // Without an early end, and without a table, so that the compiler makes vector code of it.
+    value.iter().fold(true, |valid, &byte| {
+        valid & ((byte >= b' ' && byte != 0x7f) || byte == b'\t')
+    })
+}
+
+/// Why a response field was refused.
+///
+/// ```
+/// use ringlane_protocol::response::{FieldError, FieldLines};
+///
+/// let error = FieldLines::new().push("Content-Length", b"5").unwrap_err();
+/// assert_eq!(error, FieldError::Reserved);
+/// assert!(error.to_string().contains("leave it out"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FieldError {
+    /// The name is empty or has a byte that is no token character (RFC 9110 §5.1).
+    NameInvalid,
+    /// The value has a control byte other than HTAB (RFC 9110 §5.5).
+    ValueInvalid,
+    /// The field is one that the engine writes itself.
+    Reserved,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NameInvalid => "the field's name is not a token; use letters, digits and hyphens only",
+            Self::ValueInvalid => "the field's value has a control byte such as CR, LF or NUL; remove or encode it",
+            Self::Reserved => {
+                "the field is written by the server, from the response's body and the connection's state; leave it out"
+            }
+        })
+    }
+}
+
+impl core::error::Error for FieldError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9110 §5.5: the branch-free test and the table say the same of every byte.
+    #[test]
+    fn field_values_are_made_of_value_bytes() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(
+                is_field_value(&[b'a', byte, b'b']),
+                token::is_value_byte(byte),
+                "{byte:#x}"
+            );
+        }
+    }
+}

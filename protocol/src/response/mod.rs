@@ -1,0 +1,241 @@
+//! Responses: the encoder of heads, validated field lines, and the frames of chunked bodies.
+
+mod chunk;
+mod fields;
+mod status;
+
+use http::StatusCode;
+
+pub use chunk::{CHUNK_LAST, CHUNK_SUFFIX, chunk_prefix};
+pub use fields::{FieldError, FieldLines, is_field_value};
+
+/// The interim response that a client with `Expect: 100-continue` waits for (RFC 9110 §15.2.1).
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// How the end of a response's body is told (RFC 9112 §6).
+///
+/// ```
+/// use ringlane_protocol::response::Framing;
+///
+/// assert_ne!(Framing::None, Framing::Length(0)); // the latter writes "Content-Length: 0"
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// No framing field: for statuses that have no body.
+    None,
+    /// Content-Length; also what a body would have in answer to HEAD, or with 304 (RFC 9110 §8.6).
+    Length(u64),
+    /// `Transfer-Encoding: chunked`, for HTTP/1.1 clients only (RFC 9112 §6.1).
+    Chunked,
+    /// The body ends with the connection (RFC 9112 §6.3), for HTTP/1.0 clients; goes with [`Persistence::Close`].
+    UntilClose,
+}
+
+/// What the response says about the connection (RFC 9112 §9.3).
+///
+/// ```
+/// use ringlane_protocol::response::Persistence;
+///
+/// let (is_http_10, keep_alive) = (true, true);
+/// let persistence = match (keep_alive, is_http_10) {
+///     (false, _) => Persistence::Close,
+///     (true, true) => Persistence::KeepAliveExplicit,
+///     (true, false) => Persistence::KeepAlive,
+/// };
+/// assert_eq!(persistence, Persistence::KeepAliveExplicit);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// It persists, which HTTP/1.1 clients take for granted: no Connection field.
+    KeepAlive,
+    /// It persists, which HTTP/1.0 clients have to be told: `Connection: keep-alive`.
+    KeepAliveExplicit,
+    /// It ends after this response: `Connection: close` (RFC 9112 §9.6).
+    Close,
+    /// It changes protocols after this response, a 101: `Connection: Upgrade` (RFC 9110 §7.8).
+    Upgrade,
+}
+
+/// A response head to be encoded.
+///
+/// ```
+/// use http::StatusCode;
+/// use ringlane_protocol::{date::Date, response::{Framing, Head, Persistence, encode, encoded_bytes_max}};
+///
+/// let date = Date::new(784_111_777);
+/// let head = Head {
+///     status: StatusCode::OK,
+///     content_type: Some("text/plain"),
+///     fields: b"",
+///     framing: Framing::Length(13),
+///     persistence: Persistence::KeepAlive,
+///     upgrade: None,
+///     date: date.as_bytes(),
+/// };
+/// let mut out = vec![0; encoded_bytes_max(&head)];
+/// let len = encode(&head, &mut out).expect("the buffer is large enough");
+/// assert_eq!(
+///     core::str::from_utf8(&out[..len]).unwrap(),
+///     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n",
+/// );
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The status; its usual reason phrase goes with it.
+    pub status: StatusCode,
+    /// The Content-Type; left out if it is no field value ([`is_field_value`]), so that it cannot split the response.
+    pub content_type: Option<&'a str>,
+    /// Further field lines: [`FieldLines::as_bytes`], and nothing else, for they are copied as they are.
+    pub fields: &'a [u8],
+    /// How the body's end is told; 1xx and 204 say nothing of it in any case (RFC 9112 §6.1, RFC 9110 §8.6).
+    pub framing: Framing,
+    /// What is said about the connection.
+    pub persistence: Persistence,
+    /// The protocol to change to with 101, or to offer, as 426 has to (RFC 9110 §15.5.22); it adds the Connection option.
+    /// Left out if it is no field value.
+    pub upgrade: Option<&'a str>,
+    /// The Date: [`Date::as_bytes`](crate::date::Date::as_bytes).
+    pub date: &'a [u8; 29],
+}
+
+/// Bytes that [`encode`] needs at most for this head.
+///
+/// ```
+/// # use http::StatusCode;
+/// # use ringlane_protocol::{date::Date, response::{Framing, Head, Persistence}};
+/// use ringlane_protocol::response::{encode, encoded_bytes_max};
+///
+/// # let date = Date::new(0);
+/// # let head = Head {
+/// #     status: StatusCode::NO_CONTENT, content_type: None, fields: b"", framing: Framing::None,
+/// #     persistence: Persistence::KeepAlive, upgrade: None, date: date.as_bytes(),
+/// # };
+/// let mut out = vec![0; encoded_bytes_max(&head)];
+/// assert!(encode(&head, &mut out).is_some());
+/// ```
+#[must_use]
+pub fn encoded_bytes_max(head: &Head<'_>) -> usize {
+    /// Status line (at most 64), Content-Length (at most 38, more than Transfer-Encoding), Date (37), Connection (at most
+    /// 33), the names of Content-Type and Upgrade with their line ends (16 and 11), and the empty line (2).
+    const WITHOUT_VALUES: usize = 64 + 38 + 37 + 33 + 16 + 11 + 2;
+    WITHOUT_VALUES + head.fields.len() + head.content_type.map_or(0, str::len) + head.upgrade.map_or(0, str::len)
+}
+
+/// Writes the head to the start of `out` and returns its length; `None` if it does not fit.
+///
+/// It is always a response of HTTP/1.1, whatever the client speaks (RFC 9110 §6.2), and always has a Date (§6.6.1).
+#[must_use]
+pub fn encode(head: &Head<'_>, out: &mut [u8]) -> Option<usize> {
+    let mut writer = Writer { out, len: 0 };
+    write_status_line(&mut writer, head.status)?;
+    if let Some(content_type) = valid(head.content_type) {
+        writer.put(b"Content-Type: ")?;
+        writer.put(content_type)?;
+        writer.put(b"\r\n")?;
+    }
+    if has_framing(head.status) {
+        write_framing(&mut writer, head.framing)?;
+    }
+    writer.put(b"Date: ")?;
+    writer.put(head.date)?;
+    writer.put(b"\r\n")?;
+    write_connection(&mut writer, head.persistence, valid(head.upgrade))?;
+    writer.put(head.fields)?;
+    writer.put(b"\r\n")?;
+    Some(writer.len)
+}
+
+struct Writer<'a> {
+    out: &'a mut [u8],
+    /// How much of `out` is written; at most all of it.
+    len: usize,
+}
+
+impl Writer<'_> {
+    fn put(&mut self, bytes: &[u8]) -> Option<()> {
+        let end = self.len + bytes.len();
+        self.out.get_mut(self.len..end)?.copy_from_slice(bytes);
+        self.len = end;
+        Some(())
+    }
+}
+
+fn valid(value: Option<&str>) -> Option<&[u8]> {
+    value.map(str::as_bytes).filter(|value| is_field_value(value))
+}
+
+/// RFC 9112 §4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`.
+fn write_status_line(writer: &mut Writer<'_>, status: StatusCode) -> Option<()> {
+    if let Some(line) = status::common_line(status) {
+        return writer.put(line);
+    }
+    writer.put(b"HTTP/1.1 ")?;
+    writer.put(status.as_str().as_bytes())?;
+    writer.put(b" ")?;
+    writer.put(status.canonical_reason().unwrap_or_default().as_bytes())?;
+    writer.put(b"\r\n")
+}
+
+/// RFC 9112 §6.1, RFC 9110 §8.6: neither Transfer-Encoding nor Content-Length in 1xx and 204.
+fn has_framing(status: StatusCode) -> bool {
+    !status.is_informational() && status != StatusCode::NO_CONTENT
+}
+
+fn write_framing(writer: &mut Writer<'_>, framing: Framing) -> Option<()> {
+    match framing {
+        Framing::None | Framing::UntilClose => Some(()),
+        Framing::Length(length) => {
+            writer.put(b"Content-Length: ")?;
+            writer.put(decimal(length, &mut [0; 20]))?;
+            writer.put(b"\r\n")
+        }
+        Framing::Chunked => writer.put(b"Transfer-Encoding: chunked\r\n"),
+    }
+}
+
+/// RFC 9110 §7.6.1, §7.8: who sends Upgrade also sends the connection option.
+fn write_connection(writer: &mut Writer<'_>, persistence: Persistence, upgrade: Option<&[u8]>) -> Option<()> {
+    writer.put(match (persistence, upgrade.is_some()) {
+        (Persistence::KeepAlive, false) => b"",
+        (Persistence::KeepAliveExplicit, false) => b"Connection: keep-alive\r\n",
+        (Persistence::KeepAliveExplicit, true) => b"Connection: keep-alive, Upgrade\r\n",
+        (Persistence::Close, false) => b"Connection: close\r\n",
+        (Persistence::Close, true) => b"Connection: close, Upgrade\r\n",
+        (Persistence::Upgrade, _) | (Persistence::KeepAlive, true) => b"Connection: Upgrade\r\n",
+    })?;
+    if let Some(protocol) = upgrade {
+        writer.put(b"Upgrade: ")?;
+        writer.put(protocol)?;
+        writer.put(b"\r\n")?;
+    }
+    Some(())
+}
+
+/// `number` in decimal digits, at the end of `digits`: 20 are what 64 bits take.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[start..];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimal_is_what_fmt_writes() {
+        let powers = (0..20).map(|exponent| 10_u64.pow(exponent));
+        for number in powers
+            .flat_map(|power| [power - 1, power, power + 1])
+            .chain([0, u64::MAX])
+        {
+            assert_eq!(decimal(number, &mut [0; 20]), number.to_string().as_bytes());
+        }
+    }
+}

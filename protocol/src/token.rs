@@ -1,0 +1,149 @@
+//! Byte classes of RFC 9110 and RFC 3986, all in one table of 256 bytes.
+
+/// `tchar` (RFC 9110 §5.6.2).
+const TOKEN: u8 = 1;
+/// `pchar` without percent-encoding, and `/` and `?`: path and query (RFC 3986 §3.3, §3.4).
+const PATH_QUERY: u8 = 2;
+/// `reg-name` without percent-encoding (RFC 3986 §3.2.2).
+const REG_NAME: u8 = 4;
+/// What a field value is made of: `field-vchar`, SP and HTAB (RFC 9110 §5.5).
+const VALUE: u8 = 8;
+/// What occurs anywhere in any form of request target (RFC 9112 §3.2).
+const TARGET: u8 = 16;
+
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        table[index] = class(index as u8);
+        index += 1;
+    }
+    table
+}
+
+const fn class(byte: u8) -> u8 {
+    let mut class = 0;
+    let alphanumeric = byte.is_ascii_alphanumeric();
+    if alphanumeric
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
+        )
+        || matches!(byte, b'`' | b'|' | b'~')
+    {
+        class |= TOKEN;
+    }
+    let unreserved = alphanumeric || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let sub_delim = matches!(
+        byte,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+    );
+    if unreserved || sub_delim {
+        class |= REG_NAME | PATH_QUERY | TARGET;
+    }
+    if matches!(byte, b':' | b'@' | b'/' | b'?') {
+        class |= PATH_QUERY | TARGET;
+    }
+    if matches!(byte, b'%' | b'[' | b']') {
+        class |= TARGET;
+    }
+    if byte == b'\t' || (byte >= b' ' && byte != 0x7f) {
+        class |= VALUE;
+    }
+    class
+}
+
+fn is(byte: u8, class: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
+}
+
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    is(byte, TOKEN)
+}
+
+pub(crate) fn is_value_byte(byte: u8) -> bool {
+    is(byte, VALUE)
+}
+
+pub(crate) fn is_target_byte(byte: u8) -> bool {
+    is(byte, TARGET)
+}
+
+/// `token = 1*tchar` (RFC 9110 §5.6.2).
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| is(byte, TOKEN))
+}
+
+/// A path, a query, or both with the question mark between them.
+pub(crate) fn is_path_query(bytes: &[u8]) -> bool {
+    is_percent_encoded(bytes, PATH_QUERY)
+}
+
+/// A `reg-name`, of which IPv4 addresses are a part; an empty one too.
+pub(crate) fn is_reg_name(bytes: &[u8]) -> bool {
+    is_percent_encoded(bytes, REG_NAME)
+}
+
+/// Bytes of `class` and `pct-encoded = "%" HEXDIG HEXDIG` (RFC 3986 §2.1).
+fn is_percent_encoded(bytes: &[u8], class: u8) -> bool {
+    let mut rest = bytes;
+    loop {
+        rest = match rest {
+            [] => return true,
+            [byte, tail @ ..] if is(*byte, class) => tail,
+            [b'%', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => tail,
+            _ => return false,
+        }
+    }
+}
+
+/// Without the `OWS = *( SP / HTAB )` around it (RFC 9110 §5.6.3).
+pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(class: u8) -> String {
+        (0..=127_u8).filter(|&byte| is(byte, class)).map(char::from).collect()
+    }
+
+    /// RFC 9110 §5.6.2, RFC 3986 §2.2, §2.3, §3.3, §3.4: the classes spelt out, in ASCII order.
+    #[test]
+    fn classes_are_those_of_the_grammar() {
+        let digits = "0123456789";
+        let upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let lower = "abcdefghijklmnopqrstuvwxyz";
+        assert_eq!(members(TOKEN), format!("!#$%&'*+-.{digits}{upper}^_`{lower}|~"));
+        assert_eq!(
+            members(PATH_QUERY),
+            format!("!$&'()*+,-./{digits}:;=?@{upper}_{lower}~")
+        );
+        assert_eq!(members(REG_NAME), format!("!$&'()*+,-.{digits};={upper}_{lower}~"));
+        assert_eq!(members(TARGET), format!("!$%&'()*+,-./{digits}:;=?@{upper}[]_{lower}~"));
+    }
+
+    /// RFC 9110 §5.5: obs-text belongs to values and to nothing else.
+    #[test]
+    fn bytes_above_ascii_belong_to_values_only() {
+        assert_eq!(CLASSES[0x80..], [VALUE; 0x80]);
+    }
+
+    /// RFC 9110 §5.5: of the control bytes only HTAB.
+    #[test]
+    fn of_control_bytes_only_htab_belongs_to_values() {
+        for byte in (0..0x20).chain([0x7f]) {
+            assert_eq!(is_value_byte(byte), byte == b'\t', "{byte:#x}");
+        }
+    }
+}
