@@ -45,7 +45,10 @@ pub struct Body {
 
 impl Body {
     pub(crate) fn new(pipe: Rc<Pipe>, length: Option<u64>) -> Body {
-        Body { pipe: Some(pipe), length }
+        Body {
+            pipe: Some(pipe),
+            length,
+        }
     }
 
     /// The length in bytes: 0 where the request has no body, none where it is sent in chunks of its own

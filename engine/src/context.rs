@@ -34,7 +34,13 @@ pub(crate) struct Context<R> {
 }
 
 impl<R> Context<R> {
-    pub(crate) fn new(ring: R, pool: Pool, handler: Box<dyn Handler>, shared: Rc<Shared>, config: &Config) -> Context<R> {
+    pub(crate) fn new(
+        ring: R,
+        pool: Pool,
+        handler: Box<dyn Handler>,
+        shared: Rc<Shared>,
+        config: &Config,
+    ) -> Context<R> {
         Context {
             ring,
             supply: Supply::new(pool),
@@ -98,7 +104,9 @@ impl Limits {
             discard_bytes_max: config.discard_bytes_max,
             input_buffers_max: config.input_buffers_max as usize,
             output_bytes_max: config.output_bytes_max,
-            requests_max: config.requests_per_connection_max.map_or(u32::MAX, std::num::NonZeroU32::get),
+            requests_max: config
+                .requests_per_connection_max
+                .map_or(u32::MAX, std::num::NonZeroU32::get),
         }
     }
 }
@@ -114,7 +122,12 @@ pub(crate) struct Clock {
 
 impl Clock {
     fn new() -> Clock {
-        let mut clock = Clock { started: Instant::now(), now: 0, date: Date::new(0), next_second: 0 };
+        let mut clock = Clock {
+            started: Instant::now(),
+            now: 0,
+            date: Date::new(0),
+            next_second: 0,
+        };
         clock.set(0);
         clock
     }

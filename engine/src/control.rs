@@ -57,7 +57,11 @@ impl Control {
 
     /// The first call drains, a second one cuts.
     pub(crate) fn stop(&self) {
-        self.give(if self.order() == Order::Run { Order::Drain } else { Order::Cut });
+        self.give(if self.order() == Order::Run {
+            Order::Drain
+        } else {
+            Order::Cut
+        });
     }
 
     fn wake(&self) {

@@ -116,7 +116,10 @@ impl fmt::Display for Error {
         match self {
             Error::Variable { name, value, problem } => write!(out, "{name} is {value:?}, {problem}"),
             Error::VariableUnknown { name, nearest } => {
-                write!(out, "{name} is no setting of ringlane: did you mean {nearest}? Unset it or correct its name")
+                write!(
+                    out,
+                    "{name} is no setting of ringlane: did you mean {nearest}? Unset it or correct its name"
+                )
             }
             Error::Config { problem } => out.write_str(problem),
             Error::CoreUnavailable { core, allowed } => {
@@ -125,7 +128,10 @@ impl fmt::Display for Error {
                 out.write_str(", or widen the process's affinity (taskset, cpuset)")
             }
             Error::Address { address, source } => {
-                write!(out, "{address:?} is not an address to listen on ({source}): write host:port, such as 0.0.0.0:8080")
+                write!(
+                    out,
+                    "{address:?} is not an address to listen on ({source}): write host:port, such as 0.0.0.0:8080"
+                )
             }
             Error::Bind { address, source } => bind_sentence(out, *address, source),
             Error::Ring { step, source } => ring_sentence(out, step, source),
@@ -138,10 +144,16 @@ impl fmt::Display for Error {
                 needed / 1024
             ),
             Error::Executor { problem } => {
-                write!(out, "a core's executor could not be started ({problem}): check that io_uring is allowed and memory is free")
+                write!(
+                    out,
+                    "a core's executor could not be started ({problem}): check that io_uring is allowed and memory is free"
+                )
             }
             Error::Pool(source) => source.fmt(out),
-            Error::System { step, source } => write!(out, "{step} failed ({source}): check the process's limits and permissions"),
+            Error::System { step, source } => write!(
+                out,
+                "{step} failed ({source}): check the process's limits and permissions"
+            ),
             Error::CorePanicked { core } => write!(
                 out,
                 "the thread of core {core} panicked outside of a handler: its message is above; \
@@ -198,7 +210,9 @@ fn bind_sentence(out: &mut fmt::Formatter<'_>, address: SocketAddr, source: &io:
             "ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE: \
              grant it (setcap cap_net_bind_service=+ep) or choose a higher port"
         }
-        Some(libc::EADDRNOTAVAIL) => "no interface of this machine has that address: listen on one that it has, or on 0.0.0.0",
+        Some(libc::EADDRNOTAVAIL) => {
+            "no interface of this machine has that address: listen on one that it has, or on 0.0.0.0"
+        }
         _ => "check the address and the socket settings",
     };
     write!(out, "cannot listen on {address} ({source}): {cure}")
@@ -207,16 +221,25 @@ fn bind_sentence(out: &mut fmt::Formatter<'_>, address: SocketAddr, source: &io:
 /// Says why io_uring was refused; the system's error alone does not tell (io_uring_setup(2), ERRORS).
 fn ring_sentence(out: &mut fmt::Formatter<'_>, step: &str, source: &io::Error) -> fmt::Result {
     let cure = match source.raw_os_error() {
-        Some(libc::EPERM) => match std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").as_deref().map(str::trim) {
-            Ok("1") => "kernel.io_uring_disabled is 1: set it to 0, or add the process's group to kernel.io_uring_group",
+        Some(libc::EPERM) => match std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
+            .as_deref()
+            .map(str::trim)
+        {
+            Ok("1") => {
+                "kernel.io_uring_disabled is 1: set it to 0, or add the process's group to kernel.io_uring_group"
+            }
             Ok("2") => "kernel.io_uring_disabled is 2: set it to 0 (sysctl kernel.io_uring_disabled=0)",
-            _ => "a seccomp filter forbids it, as containers' default profiles do: allow io_uring_setup, io_uring_enter and io_uring_register",
+            _ => {
+                "a seccomp filter forbids it, as containers' default profiles do: allow io_uring_setup, io_uring_enter and io_uring_register"
+            }
         },
         Some(libc::ENOSYS) => {
             "this kernel has no io_uring, or a seccomp filter hides it: Linux 6.1 or later with CONFIG_IO_URING is needed"
         }
         Some(libc::EINVAL) => "the kernel is below the floor: Linux 6.1 or later is needed (uname -r tells which runs)",
-        Some(libc::ENOMEM) => "memory is short, or the process may lock too little of it: raise ulimit -l, or lower ring_entries",
+        Some(libc::ENOMEM) => {
+            "memory is short, or the process may lock too little of it: raise ulimit -l, or lower ring_entries"
+        }
         Some(libc::EMFILE | libc::ENFILE) => "file descriptors are used up: raise ulimit -n",
         _ => "check that io_uring is enabled for this process",
     };

@@ -36,7 +36,11 @@ pub(crate) enum Outcome {
 /// Makes the handler of a service. `make` only names the call's future type, which no type can spell.
 pub(crate) fn handler<S: Service>(service: S) -> Box<dyn Handler> {
     let make = |service: Rc<S>, request| async move { service.call(request).await };
-    Box::new(ServiceHandler { service: Rc::new(service), make, place: Place(None) })
+    Box::new(ServiceHandler {
+        service: Rc::new(service),
+        make,
+        place: Place(None),
+    })
 }
 
 struct ServiceHandler<S, M, F> {
@@ -101,13 +105,14 @@ impl<F: Future> Place<F> {
 
 /// Polls a pending call to its end; what it does when it panics is to say so.
 pub(crate) async fn finish(mut call: Pin<Box<dyn Future<Output = Response>>>) -> Outcome {
-    let outcome = std::future::poll_fn(|context| {
-        match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context))) {
-            Ok(poll) => poll.map(Outcome::Response),
-            Err(_) => Poll::Ready(Outcome::Panicked),
-        }
-    })
-    .await;
+    let outcome =
+        std::future::poll_fn(
+            |context| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context))) {
+                Ok(poll) => poll.map(Outcome::Response),
+                Err(_) => Poll::Ready(Outcome::Panicked),
+            },
+        )
+        .await;
     match catch_unwind(AssertUnwindSafe(|| drop(call))) {
         Ok(()) => outcome,
         Err(_) => Outcome::Panicked,
@@ -144,11 +149,19 @@ mod tests {
         let drops = Cell::new(0);
         let mut place = Place(None);
         let mut poll = |pending, panics, drop_panics| place.poll(call(&drops, pending, panics, drop_panics));
-        let Polled::Ready(first) = poll(false, false, false) else { panic!("not ready") };
-        let Polled::Ready(second) = poll(false, false, false) else { panic!("not ready") };
+        let Polled::Ready(first) = poll(false, false, false) else {
+            panic!("not ready")
+        };
+        let Polled::Ready(second) = poll(false, false, false) else {
+            panic!("not ready")
+        };
         assert_eq!((first, drops.get()), (second, 2));
-        let Polled::Pending(taken) = poll(true, false, false) else { panic!("not pending") };
-        let Polled::Ready(third) = poll(false, false, false) else { panic!("not ready") };
+        let Polled::Pending(taken) = poll(true, false, false) else {
+            panic!("not pending")
+        };
+        let Polled::Ready(third) = poll(false, false, false) else {
+            panic!("not ready")
+        };
         assert_ne!(first, third);
         assert_eq!(drops.get(), 3);
         drop(taken);
@@ -157,7 +170,9 @@ mod tests {
         assert_eq!(drops.get(), 5);
         assert!(matches!(poll(false, false, true), Polled::Panicked));
         assert_eq!(drops.get(), 6);
-        let Polled::Ready(fourth) = poll(false, false, false) else { panic!("not ready") };
+        let Polled::Ready(fourth) = poll(false, false, false) else {
+            panic!("not ready")
+        };
         assert_eq!(third, fourth);
     }
 
@@ -166,12 +181,22 @@ mod tests {
         let polled = Rc::new(Cell::new(false));
         let seen = Rc::clone(&polled);
         let call = Box::pin(async move {
-            std::future::poll_fn(|_| if seen.replace(true) { Poll::Ready(()) } else { Poll::Pending }).await;
+            std::future::poll_fn(|_| {
+                if seen.replace(true) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
             panic!("expected by the test")
         });
         let mut finish = std::pin::pin!(finish(call));
         let mut context = Context::from_waker(Waker::noop());
         assert!(finish.as_mut().poll(&mut context).is_pending());
-        assert!(matches!(finish.as_mut().poll(&mut context), Poll::Ready(Outcome::Panicked)));
+        assert!(matches!(
+            finish.as_mut().poll(&mut context),
+            Poll::Ready(Outcome::Panicked)
+        ));
     }
 }

@@ -15,7 +15,11 @@ pub(crate) struct Listener(Socket);
 
 impl Listener {
     /// Makes the listening sockets of `count` cores, one each, on one address (`SO_REUSEPORT`, socket(7)).
-    pub(crate) fn bind(address: SocketAddr, count: usize, config: &Config) -> Result<(SocketAddr, Vec<Listener>), Error> {
+    pub(crate) fn bind(
+        address: SocketAddr,
+        count: usize,
+        config: &Config,
+    ) -> Result<(SocketAddr, Vec<Listener>), Error> {
         let failed = |source| Error::Bind { address, source };
         if !config.share_port {
             // SO_REUSEPORT would let a second server join a first one in silence. A socket without it finds out.
@@ -67,7 +71,10 @@ impl Listener {
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()?.as_socket().ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
+        self.0
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
     }
 
     pub(crate) fn descriptor(&self) -> RawFd {
@@ -104,7 +111,11 @@ fn set_tcp_option(socket: &Socket, option: libc::c_int, value: libc::c_int) -> i
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 #[cfg(test)]
@@ -115,7 +126,11 @@ mod tests {
     fn cores_share_a_port_and_servers_do_not() {
         let config = Config::default();
         let (address, listeners) = Listener::bind("127.0.0.1:0".parse().unwrap(), 3, &config).unwrap();
-        assert!(listeners.iter().all(|listener| listener.local_addr().unwrap() == address));
+        assert!(
+            listeners
+                .iter()
+                .all(|listener| listener.local_addr().unwrap() == address)
+        );
         let taken = Listener::bind(address, 1, &config).unwrap_err().to_string();
         assert!(taken.starts_with(&format!("cannot listen on {address}")), "{taken}");
         assert!(taken.contains("another socket has it"), "{taken}");

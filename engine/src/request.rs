@@ -43,7 +43,13 @@ pub struct Request {
 
 impl Request {
     pub(crate) fn new(head: Head, bytes: Chunk, key: Key, shared: Rc<Shared>) -> Request {
-        Request { head, bytes, body: Body::default(), key, shared }
+        Request {
+            head,
+            bytes,
+            body: Body::default(),
+            key,
+            shared,
+        }
     }
 
     pub(crate) fn set_body(&mut self, body: Body) {

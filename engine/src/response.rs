@@ -37,8 +37,14 @@ pub struct Response {
 /// A response's body.
 pub(crate) enum ResponseBody {
     Whole(Chunk),
-    Stream { stream: Pin<Box<dyn Chunks>>, length: Option<u64> },
-    Upgrade { protocol: &'static str, run: UpgradeRun },
+    Stream {
+        stream: Pin<Box<dyn Chunks>>,
+        length: Option<u64>,
+    },
+    Upgrade {
+        protocol: &'static str,
+        run: UpgradeRun,
+    },
 }
 
 /// What runs an upgraded connection.
@@ -59,7 +65,8 @@ where
     E: Into<StreamError>,
 {
     fn poll_chunk(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Chunk, StreamError>>> {
-        self.poll_next(context).map(|item| item.map(|chunk| chunk.map(Into::into).map_err(Into::into)))
+        self.poll_next(context)
+            .map(|item| item.map(|chunk| chunk.map(Into::into).map_err(Into::into)))
     }
 }
 
@@ -89,7 +96,10 @@ impl Response {
         C: Into<Chunk>,
         E: Into<StreamError>,
     {
-        let body = ResponseBody::Stream { stream: Box::pin(stream), length: None };
+        let body = ResponseBody::Stream {
+            stream: Box::pin(stream),
+            length: None,
+        };
         Response::with_body(StatusCode::OK, Some(content_type), body)
     }
 
@@ -102,7 +112,10 @@ impl Response {
         C: Into<Chunk>,
         E: Into<StreamError>,
     {
-        let body = ResponseBody::Stream { stream: Box::pin(stream), length: Some(length) };
+        let body = ResponseBody::Stream {
+            stream: Box::pin(stream),
+            length: Some(length),
+        };
         Response::with_body(StatusCode::OK, Some(content_type), body)
     }
 
@@ -137,19 +150,36 @@ impl Response {
         U: Future<Output = ()> + 'static,
     {
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(&byte);
-        assert!(!protocol.is_empty() && protocol.bytes().all(is_name), "{protocol:?} is not a protocol name");
+        assert!(
+            !protocol.is_empty() && protocol.bytes().all(is_name),
+            "{protocol:?} is not a protocol name"
+        );
         let run: UpgradeRun = Box::new(|upgraded| Box::pin(run(upgraded)));
-        Response::with_body(StatusCode::SWITCHING_PROTOCOLS, None, ResponseBody::Upgrade { protocol, run })
+        Response::with_body(
+            StatusCode::SWITCHING_PROTOCOLS,
+            None,
+            ResponseBody::Upgrade { protocol, run },
+        )
     }
 
     fn with_body(status: StatusCode, content_type: Option<&'static str>, body: ResponseBody) -> Response {
-        Response { status, content_type, fields: FieldLines::default(), body, close: false }
+        Response {
+            status,
+            content_type,
+            fields: FieldLines::default(),
+            body,
+            close: false,
+        }
     }
 
     /// Changes the status. A status below 200 cannot be a final answer and becomes 500.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Response {
-        self.status = if status.is_informational() { StatusCode::INTERNAL_SERVER_ERROR } else { status };
+        self.status = if status.is_informational() {
+            StatusCode::INTERNAL_SERVER_ERROR
+        } else {
+            status
+        };
         self
     }
 
@@ -181,8 +211,20 @@ impl Response {
     }
 
     pub(crate) fn into_parts(self) -> Parts {
-        let Response { status, content_type, fields, body, close } = self;
-        Parts { status, content_type, fields, body, close }
+        let Response {
+            status,
+            content_type,
+            fields,
+            body,
+            close,
+        } = self;
+        Parts {
+            status,
+            content_type,
+            fields,
+            body,
+            close,
+        }
     }
 }
 
@@ -200,7 +242,9 @@ impl fmt::Debug for Response {
         write!(out, "Response({}, ", self.status)?;
         match &self.body {
             ResponseBody::Whole(chunk) => write!(out, "{} bytes)", chunk.len()),
-            ResponseBody::Stream { length: Some(length), .. } => write!(out, "a stream of {length} bytes)"),
+            ResponseBody::Stream {
+                length: Some(length), ..
+            } => write!(out, "a stream of {length} bytes)"),
             ResponseBody::Stream { length: None, .. } => out.write_str("a stream)"),
             ResponseBody::Upgrade { protocol, .. } => write!(out, "upgrade to {protocol})"),
         }

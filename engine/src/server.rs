@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
+use glommio::{CpuSet, GlommioError, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 use ringlane_pool::{Options, Pool};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -65,7 +65,13 @@ impl Server {
     /// A server for an address, `host:port`; port 0 lets the system choose. Everything that can fail does so in
     /// [`Server::serve`].
     pub fn bind(address: impl Into<String>) -> Server {
-        Server { address: address.into(), config: None, on_ready: None, signals: true, control: Arc::default() }
+        Server {
+            address: address.into(),
+            config: None,
+            on_ready: None,
+            signals: true,
+            control: Arc::default(),
+        }
     }
 
     /// Sets the configuration. Without it, it is [`Config::from_env`].
@@ -88,7 +94,9 @@ impl Server {
 
     /// A handle to stop the server from another thread.
     pub fn handle(&self) -> ServerHandle {
-        ServerHandle { control: Arc::clone(&self.control) }
+        ServerHandle {
+            control: Arc::clone(&self.control),
+        }
     }
 
     /// Serves until stopped: one pinned thread per core, on each of which `factory` makes the service.
@@ -98,7 +106,13 @@ impl Server {
     /// Everything that keeps a server from starting, before any request is accepted; [`Error::DrainTimeout`] where
     /// requests were left unanswered at the end.
     pub fn serve<S: Service>(self, factory: impl Fn(Core) -> S + Send + Sync) -> Result<(), Error> {
-        let Server { address, config, on_ready, signals, control } = self;
+        let Server {
+            address,
+            config,
+            on_ready,
+            signals,
+            control,
+        } = self;
         let config = config.map_or_else(Config::from_env, |config| config.validate().map(|()| config))?;
         let cores = choose_cores(&config.cores)?;
         let address = resolve(&address)?;
@@ -106,7 +120,11 @@ impl Server {
         let connections_max = connections_max(&config, cores.len() as u64)?;
         let (address, listeners) = Listener::bind(address, cores.len(), &config)?;
         control.open(cores.len())?;
-        let _signals = if signals { Some(Signals::install(&control)?) } else { None };
+        let _signals = if signals {
+            Some(Signals::install(&control)?)
+        } else {
+            None
+        };
 
         let (config, control, factory) = (&config, &control, &factory);
         thread::scope(|scope| {
@@ -114,7 +132,12 @@ impl Server {
             let mut threads = Vec::new();
             for (index, (&core, listener)) in cores.iter().zip(listeners).enumerate() {
                 let report = report.clone();
-                let seat = Seat { core: Core { index, core }, config, control, connections_max };
+                let seat = Seat {
+                    core: Core { index, core },
+                    config,
+                    control,
+                    connections_max,
+                };
                 let thread = thread::Builder::new().name(format!("ringlane-{core}"));
                 let spawned = thread.spawn_scoped(scope, move || {
                     let stop = StopOnExit(seat.control);
@@ -138,7 +161,11 @@ impl Server {
             if reports.iter().take(cores.len()).count() == cores.len()
                 && let Some(on_ready) = on_ready
             {
-                on_ready(&Ready { address, cores: cores.clone(), config: config.clone() });
+                on_ready(&Ready {
+                    address,
+                    cores: cores.clone(),
+                    config: config.clone(),
+                });
             }
             let mut outcome = Ok(0);
             for (core, thread) in threads {
@@ -230,7 +257,12 @@ impl Ready {
 
 impl fmt::Display for Ready {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "listening on http://{} on cores {}", self.address, Cores::List(self.cores.clone()))
+        write!(
+            out,
+            "listening on http://{} on cores {}",
+            self.address,
+            Cores::List(self.cores.clone())
+        )
     }
 }
 
@@ -249,15 +281,13 @@ fn run<S: Service>(
     factory: impl Fn(Core) -> S,
     ready: impl FnOnce(),
 ) -> Result<usize, Error> {
-    let Seat { core, config, control, connections_max } = *seat;
-    let executor = LocalExecutorBuilder::new(Placement::Fixed(core.core))
-        .name("ringlane")
-        .io_memory(EXECUTOR_BYTES)
-        .ring_depth(EXECUTOR_RING)
-        .preempt_timer(PREEMPTION)
-        .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
-        .make()
-        .map_err(|error| Error::Executor { problem: error.to_string() })?;
+    let Seat {
+        core,
+        config,
+        control,
+        connections_max,
+    } = *seat;
+    let executor = executor(core)?;
     executor.run(async {
         let pool = Pool::new(Options {
             buffer_bytes: config.buffer_bytes,
@@ -272,6 +302,34 @@ fn run<S: Service>(
         ready();
         core::drive(&mut engine, parking).await
     })
+}
+
+/// A core's executor; pins the calling thread. With it comes a thread for blocking work, which shares the core and has a
+/// name of its own.
+fn executor(core: Core) -> Result<LocalExecutor, Error> {
+    let failed = |error: GlommioError<()>| Error::Executor {
+        problem: error.to_string(),
+    };
+    let same_core = CpuSet::online().map_err(failed)?.filter(|cpu| cpu.cpu == core.core);
+    name_thread(&format!("blocking-{}", core.core)); // Threads inherit their maker's name.
+    let executor = LocalExecutorBuilder::new(Placement::Fixed(core.core))
+        .io_memory(EXECUTOR_BYTES)
+        .ring_depth(EXECUTOR_RING)
+        .preempt_timer(PREEMPTION)
+        .blocking_thread_pool_placement(PoolPlacement::Custom(vec![same_core]))
+        .make()
+        .map_err(failed);
+    name_thread(&format!("ringlane-{}", core.core));
+    executor
+}
+
+/// Names the calling thread for the system's tools (at most 15 bytes, prctl(2)).
+fn name_thread(name: &str) {
+    let mut bytes = [0_u8; 16];
+    let length = name.len().min(15);
+    bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+    // SAFETY: PR_SET_NAME reads a string of at most 16 bytes, and `bytes` ends with a zero.
+    unsafe { libc::prctl(libc::PR_SET_NAME, bytes.as_ptr()) };
 }
 
 /// Stops the other cores when one comes to its end, however it does.
@@ -310,7 +368,11 @@ impl Drop for Signals {
 
 /// The chosen cores, each of which the process may use.
 fn choose_cores(cores: &Cores) -> Result<Vec<usize>, Error> {
-    let allowed: Vec<usize> = core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect();
+    let allowed: Vec<usize> = core_affinity::get_core_ids()
+        .unwrap_or_default()
+        .iter()
+        .map(|core| core.id)
+        .collect();
     match cores {
         Cores::All if allowed.is_empty() => Err(Error::Config {
             problem: "the process's cores could not be found out: name them, as in RINGLANE_CORES=0".to_owned(),
@@ -324,23 +386,38 @@ fn choose_cores(cores: &Cores) -> Result<Vec<usize>, Error> {
 }
 
 fn resolve(address: &str) -> Result<SocketAddr, Error> {
-    let failed = |source| Error::Address { address: address.to_owned(), source };
+    let failed = |source| Error::Address {
+        address: address.to_owned(),
+        source,
+    };
     let nothing = || failed(std::io::Error::other("the name has no address"));
     address.to_socket_addrs().map_err(failed)?.next().ok_or_else(nothing)
 }
 
 fn limit(resource: libc::__rlimit_resource_t) -> Result<libc::rlimit, Error> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: `limit` is a writable rlimit, which is all that getrlimit(2) takes.
     if unsafe { libc::getrlimit(resource, &raw mut limit) } != 0 {
-        return Err(Error::system("reading a resource limit")(std::io::Error::last_os_error()));
+        return Err(Error::system("reading a resource limit")(
+            std::io::Error::last_os_error(),
+        ));
     }
     Ok(limit)
 }
 
 fn check_memlock() -> Result<(), Error> {
     let limit = limit(libc::RLIMIT_MEMLOCK)?.rlim_cur;
-    if limit < MEMLOCK_BYTES { Err(Error::MemoryLock { limit, needed: MEMLOCK_BYTES }) } else { Ok(()) }
+    if limit < MEMLOCK_BYTES {
+        Err(Error::MemoryLock {
+            limit,
+            needed: MEMLOCK_BYTES,
+        })
+    } else {
+        Ok(())
+    }
 }
 
 /// How many connections each core may have: the configured number, or what descriptors allow. Raises the soft limit on
@@ -348,7 +425,10 @@ fn check_memlock() -> Result<(), Error> {
 fn connections_max(config: &Config, cores: u64) -> Result<usize, Error> {
     let mut descriptors = limit(libc::RLIMIT_NOFILE)?;
     if descriptors.rlim_cur < descriptors.rlim_max {
-        let raised = libc::rlimit { rlim_cur: descriptors.rlim_max, ..descriptors };
+        let raised = libc::rlimit {
+            rlim_cur: descriptors.rlim_max,
+            ..descriptors
+        };
         // SAFETY: `raised` is a readable rlimit, which is all that setrlimit(2) takes.
         if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) } == 0 {
             descriptors = raised;

@@ -95,6 +95,8 @@ impl Shared {
         // SAFETY: the table names only sockets that are open: `close` is called before the socket's close is queued.
         let socket = unsafe { BorrowedFd::borrow_raw(socket) };
         let address = socket2::SockRef::from(&socket).peer_addr()?;
-        address.as_socket().ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
+        address
+            .as_socket()
+            .ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
     }
 }

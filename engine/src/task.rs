@@ -23,7 +23,10 @@ impl Drop for Task {
 /// Runs a future that does not panic; it is polled once before this returns.
 pub(crate) fn spawn(shared: &Rc<Shared>, future: impl Future<Output = ()> + 'static) -> Task {
     shared.count_task(1);
-    Task { _task: glommio::spawn_local(future), shared: Rc::clone(shared) }
+    Task {
+        _task: glommio::spawn_local(future),
+        shared: Rc::clone(shared),
+    }
 }
 
 /// A user's future to its end, or to its panic, which ends only itself.

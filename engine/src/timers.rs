@@ -6,8 +6,8 @@
 //! thousand connections that were served at different moments and wait 75 s share a few buckets of 4 s, and waking for
 //! them costs next to nothing.
 //!
-//! Putting a deadline off is one store: the timer stays in its bucket, and moves only when that bucket is over. This is
-//! what a kept-alive connection does with every request.
+//! Setting a deadline at or after the end of the timer's bucket is one store: the timer stays where it is, and moves when
+//! the bucket is over. This is what a kept-alive connection does with every request, whose deadlines take turns.
 
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub(crate) struct Timers {
 #[derive(Clone, Copy)]
 struct Link {
     deadline: Millis,
+    /// The tick at which its bucket is over.
+    over: u64,
     /// Neighbours in the bucket's list; the first one's `previous` is `NONE`.
     previous: u32,
     next: u32,
@@ -48,11 +50,22 @@ struct Link {
     bucket: u32,
 }
 
-const UNLINKED: Link = Link { deadline: 0, previous: NONE, next: NONE, bucket: NONE };
+const UNLINKED: Link = Link {
+    deadline: 0,
+    over: 0,
+    previous: NONE,
+    next: NONE,
+    bucket: NONE,
+};
 
 impl Timers {
     pub(crate) fn new() -> Timers {
-        Timers { buckets: Box::new([[NONE; BUCKETS]; LEVELS]), occupied: [0; LEVELS], now: 0, links: Vec::new() }
+        Timers {
+            buckets: Box::new([[NONE; BUCKETS]; LEVELS]),
+            occupied: [0; LEVELS],
+            now: 0,
+            links: Vec::new(),
+        }
     }
 
     /// Sets the timer of a slot, or moves it.
@@ -61,9 +74,9 @@ impl Timers {
             self.links.resize(slot as usize + 1, UNLINKED);
         }
         let link = &mut self.links[slot as usize];
-        let put_off = link.bucket != NONE && deadline >= link.deadline;
+        let stays = link.bucket != NONE && deadline >= link.over * TICK;
         link.deadline = deadline;
-        if !put_off {
+        if !stays {
             self.unlink(slot);
             self.link(slot);
         }
@@ -95,7 +108,8 @@ impl Timers {
 
     /// How long until a bucket is over, from `now`; none while there is no timer.
     pub(crate) fn next_wait(&self, now: Millis) -> Option<Duration> {
-        self.next_tick().map(|tick| Duration::from_millis((tick * TICK).saturating_sub(now)))
+        self.next_tick()
+            .map(|tick| Duration::from_millis((tick * TICK).saturating_sub(now)))
     }
 
     /// The tick at which the next occupied bucket is over.
@@ -119,7 +133,10 @@ impl Timers {
         while slot != NONE {
             let link = &mut self.links[slot as usize];
             let next = link.next;
-            *link = Link { deadline: link.deadline, ..UNLINKED };
+            *link = Link {
+                deadline: link.deadline,
+                ..UNLINKED
+            };
             if link.deadline <= now {
                 due.push(slot);
             } else {
@@ -139,21 +156,24 @@ impl Timers {
         }
         let shift = SCALE_BITS * level;
         // Rounded up, so that no timer fires early; at most 63 buckets ahead of the clock's own.
-        let bucket = ((self.now + wait + (1 << shift) - 1) >> shift) as usize % BUCKETS;
-        let level = level as usize;
+        let boundary = (self.now + wait + (1 << shift) - 1) >> shift;
+        let (level, bucket) = (level as usize, boundary as usize % BUCKETS);
         let first = std::mem::replace(&mut self.buckets[level][bucket], slot);
         self.occupied[level] |= 1 << bucket;
         if first != NONE {
             self.links[first as usize].previous = slot;
         }
         let link = &mut self.links[slot as usize];
+        link.over = boundary << shift;
         link.previous = NONE;
         link.next = first;
         link.bucket = (level * BUCKETS + bucket) as u32;
     }
 
     fn unlink(&mut self, slot: u32) {
-        let Link { previous, next, bucket, .. } = self.links[slot as usize];
+        let Link {
+            previous, next, bucket, ..
+        } = self.links[slot as usize];
         if bucket == NONE {
             return;
         }
@@ -170,7 +190,10 @@ impl Timers {
             }
         }
         let link = &mut self.links[slot as usize];
-        *link = Link { deadline: link.deadline, ..UNLINKED };
+        *link = Link {
+            deadline: link.deadline,
+            ..UNLINKED
+        };
     }
 }
 
@@ -190,12 +213,17 @@ mod tests {
     #[test]
     fn fires_late_by_an_eighth_at_most_and_never_early() {
         for start in [0, 1, 7, 8, 511, 512, 4095, 123_456_789] {
-            for wait in [1, 8, 9, 100, 500, 504, 505, 2_000, 4_031, 4_032, 10_000, 30_000, 75_000, 3_600_000, 40_000_000] {
+            for wait in [
+                1, 8, 9, 100, 500, 504, 505, 2_000, 4_031, 4_032, 10_000, 30_000, 75_000, 3_600_000, 40_000_000,
+            ] {
                 let mut timers = Timers::new();
                 assert!(due(&mut timers, start).is_empty());
                 timers.set(3, start + wait);
                 let latest = start + wait + wait / 7 + 4 * TICK;
-                assert!(due(&mut timers, start + wait - 1).is_empty(), "{start}+{wait} fired early");
+                assert!(
+                    due(&mut timers, start + wait - 1).is_empty(),
+                    "{start}+{wait} fired early"
+                );
                 assert_eq!(due(&mut timers, latest), [3], "{start}+{wait} did not fire by {latest}");
                 assert_eq!(timers.next_wait(latest), None);
             }
@@ -224,11 +252,12 @@ mod tests {
         timers.set(0, 10_000);
         let bucket = timers.links[0].bucket;
         for step in 1..100 {
-            timers.set(0, 10_000 + step * 100);
+            timers.set(0, 75_000 + step * 100);
+            timers.set(0, 20_000 + step * 100);
             assert_eq!(timers.links[0].bucket, bucket);
         }
-        assert!(due(&mut timers, 19_899).is_empty());
-        assert_eq!(due(&mut timers, 23_000), [0]);
+        assert!(due(&mut timers, 29_899).is_empty());
+        assert_eq!(due(&mut timers, 34_000), [0]);
     }
 
     #[test]

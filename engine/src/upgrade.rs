@@ -28,7 +28,12 @@ pub struct Upgraded {
 
 impl Upgraded {
     pub(crate) fn new(input: Rc<Pipe>, output: Rc<Pipe>, output_bytes_max: usize) -> Upgraded {
-        Upgraded { input, output, rest: Chunk::default(), output_bytes_max }
+        Upgraded {
+            input,
+            output,
+            rest: Chunk::default(),
+            output_bytes_max,
+        }
     }
 
     /// The next bytes, where they were received and without copying them; none at the end of the stream.

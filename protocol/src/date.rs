@@ -127,7 +127,7 @@ mod tests {
         let mut date = Date::new(1);
         for &(unix_seconds, expected) in TABLE {
             date.update(unix_seconds);
-            assert_eq!(str::from_utf8(date.as_bytes()), Ok(expected), "{unix_seconds}");
+            assert_eq!(core::str::from_utf8(date.as_bytes()), Ok(expected), "{unix_seconds}");
             assert_eq!(date, Date::new(unix_seconds));
         }
     }

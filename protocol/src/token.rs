@@ -2,12 +2,14 @@
 
 /// `tchar` (RFC 9110 §5.6.2).
 const TOKEN: u8 = 1;
-/// `pchar` without percent-encoding, and `/` and `?`: path and query (RFC 3986 §3.3, §3.4).
-const PATH_QUERY: u8 = 2;
+/// `pchar` without percent-encoding, and `/` (RFC 3986 §3.3).
+const PATH: u8 = 2;
 /// `reg-name` without percent-encoding (RFC 3986 §3.2.2).
 const REG_NAME: u8 = 4;
 /// What a field value is made of: `field-vchar`, SP and HTAB (RFC 9110 §5.5).
 const VALUE: u8 = 8;
+/// What paths have, and `?` (RFC 3986 §3.4).
+const QUERY: u8 = 32;
 /// What occurs anywhere in any form of request target (RFC 9112 §3.2).
 const TARGET: u8 = 16;
 
@@ -41,10 +43,13 @@ const fn class(byte: u8) -> u8 {
         b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
     );
     if unreserved || sub_delim {
-        class |= REG_NAME | PATH_QUERY | TARGET;
+        class |= REG_NAME | PATH | QUERY | TARGET;
     }
-    if matches!(byte, b':' | b'@' | b'/' | b'?') {
-        class |= PATH_QUERY | TARGET;
+    if matches!(byte, b':' | b'@' | b'/') {
+        class |= PATH | QUERY | TARGET;
+    }
+    if byte == b'?' {
+        class |= QUERY | TARGET;
     }
     if matches!(byte, b'%' | b'[' | b']') {
         class |= TARGET;
@@ -76,27 +81,36 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is(byte, TOKEN))
 }
 
-/// A path, a query, or both with the question mark between them.
-pub(crate) fn is_path_query(bytes: &[u8]) -> bool {
-    is_percent_encoded(bytes, PATH_QUERY)
+/// Bytes of the longest path at the start of `bytes`.
+pub(crate) fn path_len(bytes: &[u8]) -> usize {
+    percent_encoded_len(bytes, PATH)
 }
 
-/// A `reg-name`, of which IPv4 addresses are a part; an empty one too.
-pub(crate) fn is_reg_name(bytes: &[u8]) -> bool {
-    is_percent_encoded(bytes, REG_NAME)
+/// Whether `bytes` are a query.
+pub(crate) fn is_query(bytes: &[u8]) -> bool {
+    percent_encoded_len(bytes, QUERY) == bytes.len()
 }
 
-/// Bytes of `class` and `pct-encoded = "%" HEXDIG HEXDIG` (RFC 3986 §2.1).
-fn is_percent_encoded(bytes: &[u8], class: u8) -> bool {
-    let mut rest = bytes;
-    loop {
-        rest = match rest {
-            [] => return true,
-            [byte, tail @ ..] if is(*byte, class) => tail,
-            [b'%', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => tail,
-            _ => return false,
+/// Bytes of the longest `reg-name` at the start of `bytes`; IPv4 addresses are a part of these.
+pub(crate) fn reg_name_len(bytes: &[u8]) -> usize {
+    percent_encoded_len(bytes, REG_NAME)
+}
+
+/// How far `bytes` are of `class` or `pct-encoded = "%" HEXDIG HEXDIG` (RFC 3986 §2.1).
+fn percent_encoded_len(bytes: &[u8], class: u8) -> usize {
+    let mut len = 0;
+    while let Some(&byte) = bytes.get(len) {
+        len += match byte {
+            _ if is(byte, class) => 1,
+            b'%' if is_pair(bytes.get(len + 1..len + 3)) => 3,
+            _ => break,
         }
     }
+    len
+}
+
+fn is_pair(digits: Option<&[u8]>) -> bool {
+    digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// Without the `OWS = *( SP / HTAB )` around it (RFC 9110 §5.6.3).
@@ -125,10 +139,8 @@ mod tests {
         let upper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
         let lower = "abcdefghijklmnopqrstuvwxyz";
         assert_eq!(members(TOKEN), format!("!#$%&'*+-.{digits}{upper}^_`{lower}|~"));
-        assert_eq!(
-            members(PATH_QUERY),
-            format!("!$&'()*+,-./{digits}:;=?@{upper}_{lower}~")
-        );
+        assert_eq!(members(PATH), format!("!$&'()*+,-./{digits}:;=@{upper}_{lower}~"));
+        assert_eq!(members(QUERY), format!("!$&'()*+,-./{digits}:;=?@{upper}_{lower}~"));
         assert_eq!(members(REG_NAME), format!("!$&'()*+,-.{digits};={upper}_{lower}~"));
         assert_eq!(members(TARGET), format!("!$%&'()*+,-./{digits}:;=?@{upper}[]_{lower}~"));
     }

@@ -113,7 +113,7 @@ fn heads_are_written_in_full() {
             "511 Network Authentication Required\r\n@",
         ),
     ];
-    let date = format!("Date: {}\r\n", str::from_utf8(DATE).unwrap());
+    let date = format!("Date: {}\r\n", core::str::from_utf8(DATE).unwrap());
     for (section, head, expected) in table {
         assert_eq!(
             encoded(&head),

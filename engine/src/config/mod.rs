@@ -31,13 +31,19 @@ macro_rules! textual {
 macro_rules! read {
     (size, $text:expr) => {
         <Size as Value>::parse($text).and_then(|Size(bytes)| {
-            bytes.try_into().map_err(|_| "which is too large: write a smaller size".to_owned())
+            bytes
+                .try_into()
+                .map_err(|_| "which is too large: write a smaller size".to_owned())
         })
     };
     (option_size, $text:expr) => {
         <Option<Size> as Value>::parse($text).and_then(|size| {
-            size.map(|Size(bytes)| bytes.try_into().map_err(|_| "which is too large: write a smaller size".to_owned()))
-                .transpose()
+            size.map(|Size(bytes)| {
+                bytes
+                    .try_into()
+                    .map_err(|_| "which is too large: write a smaller size".to_owned())
+            })
+            .transpose()
         })
     };
     (plain, $text:expr) => {
@@ -190,7 +196,8 @@ impl Config {
     pub fn from_env() -> Result<Config, Error> {
         let variables = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok()?;
-            name.starts_with(PREFIX).then(|| (name, value.to_string_lossy().into_owned()))
+            name.starts_with(PREFIX)
+                .then(|| (name, value.to_string_lossy().into_owned()))
         });
         Config::from_variables(variables)
     }
@@ -214,12 +221,23 @@ impl Config {
         let mut config = Config::default();
         for (name, value) in variables {
             let (name, value) = (name.as_ref(), value.as_ref());
-            let Some(knob) = name.strip_prefix(PREFIX) else { continue };
+            let Some(knob) = name.strip_prefix(PREFIX) else {
+                continue;
+            };
             match config.set(&knob.to_ascii_lowercase(), value) {
                 Ok(true) if knob.bytes().all(|byte| !byte.is_ascii_lowercase()) => {}
-                Ok(_) => return Err(Error::VariableUnknown { name: name.to_owned(), nearest: nearest(knob) }),
+                Ok(_) => {
+                    return Err(Error::VariableUnknown {
+                        name: name.to_owned(),
+                        nearest: nearest(knob),
+                    });
+                }
                 Err(problem) => {
-                    return Err(Error::Variable { name: name.to_owned(), value: value.to_owned(), problem });
+                    return Err(Error::Variable {
+                        name: name.to_owned(),
+                        value: value.to_owned(),
+                        problem,
+                    });
                 }
             }
         }
@@ -231,10 +249,22 @@ impl Config {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let pool_bytes = self.buffer_bytes;
         let checks = [
-            (self.cores != Cores::List(Vec::new()), "cores is empty: name at least one core"),
-            ((1..=256).contains(&self.fields_max), "fields_max is out of range: choose 1 to 256"),
-            (self.head_bytes_max >= 256, "head_bytes_max is below 256B: choose a larger one"),
-            (self.head_bytes_max <= 1 << 20, "head_bytes_max is above 1MiB: choose a smaller one"),
+            (
+                self.cores != Cores::List(Vec::new()),
+                "cores is empty: name at least one core",
+            ),
+            (
+                (1..=256).contains(&self.fields_max),
+                "fields_max is out of range: choose 1 to 256",
+            ),
+            (
+                self.head_bytes_max >= 256,
+                "head_bytes_max is below 256B: choose a larger one",
+            ),
+            (
+                self.head_bytes_max <= 1 << 20,
+                "head_bytes_max is above 1MiB: choose a smaller one",
+            ),
             (
                 self.target_bytes_max >= 16 && self.target_bytes_max <= self.head_bytes_max,
                 "target_bytes_max is out of range: choose 16B up to head_bytes_max",
@@ -243,7 +273,10 @@ impl Config {
                 pool_bytes.is_power_of_two() && (1 << 10..=64 << 10).contains(&pool_bytes),
                 "buffer_bytes is out of range: choose a power of two from 1KiB to 64KiB",
             ),
-            ((8..=32_768).contains(&self.buffers_max), "buffers_max is out of range: choose 8 to 32768"),
+            (
+                (8..=32_768).contains(&self.buffers_max),
+                "buffers_max is out of range: choose 8 to 32768",
+            ),
             (
                 (2..=4096).contains(&self.input_buffers_max) && self.input_buffers_max < self.buffers_max,
                 "input_buffers_max is out of range: choose 2 to 4096, and less than buffers_max",
@@ -252,22 +285,36 @@ impl Config {
                 self.ring_entries.is_power_of_two() && (32..=32_768).contains(&self.ring_entries),
                 "ring_entries is out of range: choose a power of two from 32 to 32768",
             ),
-            ((1..=i32::MAX as u32).contains(&self.backlog), "backlog is out of range: choose 1 to 2147483647"),
-            (self.ttl.is_none_or(|ttl| ttl.get() <= 255), "ttl is out of range: choose 1 to 255, or none"),
+            (
+                (1..=i32::MAX as u32).contains(&self.backlog),
+                "backlog is out of range: choose 1 to 2147483647",
+            ),
+            (
+                self.ttl.is_none_or(|ttl| ttl.get() <= 255),
+                "ttl is out of range: choose 1 to 255, or none",
+            ),
             (
                 self.drain_idle_timeout <= self.drain_timeout,
                 "drain_idle_timeout is longer than drain_timeout: make it the shorter one",
             ),
             (
-                [self.head_timeout, self.idle_timeout, self.body_timeout, self.write_timeout, self.close_timeout]
-                    .iter()
-                    .all(|timeout| *timeout >= Duration::from_millis(1)),
+                [
+                    self.head_timeout,
+                    self.idle_timeout,
+                    self.body_timeout,
+                    self.write_timeout,
+                    self.close_timeout,
+                ]
+                .iter()
+                .all(|timeout| *timeout >= Duration::from_millis(1)),
                 "a timeout is zero: choose at least 1ms for head_, idle_, body_, write_ and close_timeout",
             ),
         ];
         match checks.into_iter().find(|(holds, _)| !holds) {
             None => Ok(()),
-            Some((_, problem)) => Err(Error::Config { problem: problem.to_owned() }),
+            Some((_, problem)) => Err(Error::Config {
+                problem: problem.to_owned(),
+            }),
         }
     }
 }
@@ -276,7 +323,10 @@ impl Config {
 fn nearest(knob: &str) -> String {
     let knob = knob.to_ascii_lowercase();
     let shared = |name: &str| name.bytes().zip(knob.bytes()).take_while(|(a, b)| a == b).count();
-    let name = Config::NAMES.iter().max_by_key(|name| (shared(name), usize::MAX - name.len())).unwrap_or(&"cores");
+    let name = Config::NAMES
+        .iter()
+        .max_by_key(|name| (shared(name), usize::MAX - name.len()))
+        .unwrap_or(&"cores");
     format!("{PREFIX}{}", name.to_ascii_uppercase())
 }
 

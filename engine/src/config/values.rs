@@ -46,7 +46,8 @@ impl fmt::Display for Cores {
 
 impl Value for Cores {
     fn parse(text: &str) -> Result<Cores, String> {
-        const PROBLEM: &str = "which is not a list of cores: write all, a core, a range or a list, such as 0, 0-3 or 0,2";
+        const PROBLEM: &str =
+            "which is not a list of cores: write all, a core, a range or a list, such as 0, 0-3 or 0,2";
         if text == "all" {
             return Ok(Cores::All);
         }
@@ -108,7 +109,8 @@ pub(super) struct Size(pub u64);
 
 impl Value for Size {
     fn parse(text: &str) -> Result<Size, String> {
-        const PROBLEM: &str = "which is not a size: write a whole number of bytes or a unit, such as 4096, 16KiB or 2MiB";
+        const PROBLEM: &str =
+            "which is not a size: write a whole number of bytes or a unit, such as 4096, 16KiB or 2MiB";
         let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let number = digits(&text[..unit_at]).ok_or(PROBLEM)?;
         let scale = match &text[unit_at..] {
@@ -171,7 +173,11 @@ impl Value for bool {
 
 impl<V: Value> Value for Option<V> {
     fn parse(text: &str) -> Result<Option<V>, String> {
-        if text == "none" { Ok(None) } else { V::parse(text).map(Some) }
+        if text == "none" {
+            Ok(None)
+        } else {
+            V::parse(text).map(Some)
+        }
     }
 
     fn write(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

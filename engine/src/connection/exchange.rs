@@ -247,12 +247,21 @@ impl Exchange {
         }
         match self.stage {
             Stage::Head if self.since + context.limits.head_timeout <= now => {
-                self.refuse(http::StatusCode::REQUEST_TIMEOUT, "the request head took too long", context);
+                self.refuse(
+                    http::StatusCode::REQUEST_TIMEOUT,
+                    "the request head took too long",
+                    context,
+                );
             }
             Stage::Handling | Stage::Streaming | Stage::Discarding
                 if self.body_is_waited_for() && self.since + context.limits.body_timeout <= now =>
             {
-                self.fail(BodyError::TimedOut, http::StatusCode::REQUEST_TIMEOUT, "the request body stalled", context);
+                self.fail(
+                    BodyError::TimedOut,
+                    http::StatusCode::REQUEST_TIMEOUT,
+                    "the request body stalled",
+                    context,
+                );
             }
             Stage::Lingering if self.since + context.limits.close_timeout <= now => return Fate::Closed,
             _ => {}
@@ -300,7 +309,10 @@ impl Exchange {
 
     /// Makes it as good as new; its vectors keep their memory.
     pub(crate) fn reset(&mut self, supply: &mut Supply) {
-        debug_assert!(self.sending.is_none(), "the ring still gives a transmission back to this exchange");
+        debug_assert!(
+            self.sending.is_none(),
+            "the ring still gives a transmission back to this exchange"
+        );
         self.drop_pipes(BodyError::Closed);
         self.input.clear();
         self.output.clear(supply);

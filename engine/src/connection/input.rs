@@ -97,7 +97,8 @@ mod tests {
 
     use super::*;
 
-    const TWO: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nHost: b\r\nContent-Length: 4\r\n\r\nbodyrest";
+    const TWO: &[u8] =
+        b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nHost: b\r\nContent-Length: 4\r\n\r\nbodyrest";
 
     fn views(pool: &Pool, pieces: &[&[u8]]) -> Vec<View> {
         let mut views = Vec::new();
@@ -111,7 +112,12 @@ mod tests {
 
     #[test]
     fn two_requests_read_the_same_however_they_are_cut() {
-        let pool = Pool::new(Options { buffer_bytes: 1024, buffers_max: 8, buffers_step: 1 }).unwrap();
+        let pool = Pool::new(Options {
+            buffer_bytes: 1024,
+            buffers_max: 8,
+            buffers_step: 1,
+        })
+        .unwrap();
         for first in 0..TWO.len() {
             for second in [first, first + (TWO.len() - first) / 2] {
                 let mut input = Input::default();
@@ -131,7 +137,10 @@ mod tests {
                         input.take_body(decoder, |data| body.extend_from_slice(&data)).unwrap();
                     }
                 }
-                assert_eq!((&paths[..], &body[..]), (&["/a".to_owned(), "/b".to_owned()][..], &b"body"[..]));
+                assert_eq!(
+                    (&paths[..], &body[..]),
+                    (&["/a".to_owned(), "/b".to_owned()][..], &b"body"[..])
+                );
                 let mut rest = Vec::new();
                 while let Some(piece) = input.pop() {
                     rest.extend_from_slice(&piece);

@@ -124,7 +124,10 @@ impl Connection {
 
     /// The timer has fired; the deadline may have been put off since it was set.
     pub(crate) fn handle_timer<R: Ring>(&mut self, context: &mut Context<R>) -> Fate {
-        if self.deadline(context).is_none_or(|deadline| deadline > context.clock.now()) {
+        if self
+            .deadline(context)
+            .is_none_or(|deadline| deadline > context.clock.now())
+        {
             self.set_timer(context);
             return Fate::Open;
         }

@@ -21,7 +21,10 @@ pub(crate) struct Supply {
 
 impl Supply {
     pub(crate) fn new(pool: Pool) -> Supply {
-        Supply { pool, transmissions: Vec::new() }
+        Supply {
+            pool,
+            transmissions: Vec::new(),
+        }
     }
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -37,7 +40,9 @@ impl Supply {
     }
 
     fn transmission(&mut self) -> Box<Transmission> {
-        self.transmissions.pop().unwrap_or_else(|| Box::new(Transmission::new()))
+        self.transmissions
+            .pop()
+            .unwrap_or_else(|| Box::new(Transmission::new()))
     }
 }
 
@@ -160,7 +165,9 @@ impl Output {
 
     fn seal(&mut self, supply: &mut Supply) {
         if let Some(open) = self.open.take().filter(|open| !open.is_empty()) {
-            self.sealed.get_or_insert_with(|| supply.transmission()).push(open.freeze().into());
+            self.sealed
+                .get_or_insert_with(|| supply.transmission())
+                .push(open.freeze().into());
         }
     }
 }
@@ -172,7 +179,14 @@ mod tests {
     use super::*;
 
     fn supply(buffers_max: usize) -> Supply {
-        Supply::new(Pool::new(Options { buffer_bytes: 1024, buffers_max, buffers_step: 1 }).unwrap())
+        Supply::new(
+            Pool::new(Options {
+                buffer_bytes: 1024,
+                buffers_max,
+                buffers_step: 1,
+            })
+            .unwrap(),
+        )
     }
 
     #[test]
@@ -203,7 +217,10 @@ mod tests {
         for length in [0_usize, 1, 15, 16, 1024, 1025, 5000] {
             let mut output = Output::default();
             output.push_chunked(vec![b'x'; length].into(), &mut supply);
-            let sent = output.take(&mut supply).map(|transmission| transmission.gather()).unwrap_or_default();
+            let sent = output
+                .take(&mut supply)
+                .map(|transmission| transmission.gather())
+                .unwrap_or_default();
             let expected = match length {
                 0 => String::new(),
                 _ => format!("{length:x}\r\n{}\r\n", "x".repeat(length)),

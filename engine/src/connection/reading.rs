@@ -71,7 +71,11 @@ impl Exchange {
             Ok(None) if !socket.ended => false,
             // RFC 9112 §8: a request that the client ended early is incomplete.
             Ok(None) if !self.input.is_empty() => {
-                self.refuse(StatusCode::BAD_REQUEST, "the connection ended within the request head", context);
+                self.refuse(
+                    StatusCode::BAD_REQUEST,
+                    "the connection ended within the request head",
+                    context,
+                );
                 true
             }
             // The end between two requests is no error; a connection that is not idle closes once its output is sent.
@@ -128,7 +132,10 @@ impl Exchange {
         socket: &mut Socket,
         context: &mut Context<R>,
     ) -> bool {
-        let limit = context.handler.body_bytes_max(request).unwrap_or(context.limits.body_bytes_max);
+        let limit = context
+            .handler
+            .body_bytes_max(request)
+            .unwrap_or(context.limits.body_bytes_max);
         let decoder = match Decoder::new(framing, limit) {
             Ok(decoder) => decoder,
             Err(error) => {
@@ -142,7 +149,10 @@ impl Exchange {
             _ => None,
         };
         request.set_body(Body::new(Rc::clone(&pipe), length));
-        self.inbound = Some(Inbound { decoder: Some(decoder), pipe });
+        self.inbound = Some(Inbound {
+            decoder: Some(decoder),
+            pipe,
+        });
         // A broken body that is here already is refused before the service is called.
         self.read_body(socket, context);
         self.inbound.is_some()
@@ -150,7 +160,13 @@ impl Exchange {
 
     /// Passes the body on as far as it is here. True where that ended the exchange early.
     fn read_body<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> bool {
-        let Some(Inbound { decoder: Some(decoder), pipe }) = &mut self.inbound else { return false };
+        let Some(Inbound {
+            decoder: Some(decoder),
+            pipe,
+        }) = &mut self.inbound
+        else {
+            return false;
+        };
         if decoder.is_done() {
             return false;
         }
@@ -169,7 +185,8 @@ impl Exchange {
             Ok(false) => {
                 if self.request.expects_continue && pipe.is_waited_for() && self.stage == Stage::Handling {
                     self.request.expects_continue = false;
-                    self.output.push_short(ringlane_protocol::response::CONTINUE, &mut context.supply);
+                    self.output
+                        .push_short(ringlane_protocol::response::CONTINUE, &mut context.supply);
                 }
                 if Rc::strong_count(pipe) == 1 {
                     pipe.discard();
@@ -194,7 +211,11 @@ impl Exchange {
 
     /// The response is queued: throws the rest of the request's body away, within its limit, and turns to the next request.
     fn discard_body<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> bool {
-        if let Some(Inbound { decoder: Some(decoder), pipe }) = &mut self.inbound {
+        if let Some(Inbound {
+            decoder: Some(decoder),
+            pipe,
+        }) = &mut self.inbound
+        {
             pipe.discard();
             let mut discarded = 0;
             let finished = self.input.take_body(decoder, |data| discarded += data.len() as u64);
@@ -217,7 +238,11 @@ impl Exchange {
                     self.linger = true;
                 }
             }
-            pipe.end_with(if self.linger { End::Failed(BodyError::Closed) } else { End::Finished });
+            pipe.end_with(if self.linger {
+                End::Failed(BodyError::Closed)
+            } else {
+                End::Finished
+            });
         }
         self.inbound = None;
         self.task = None;

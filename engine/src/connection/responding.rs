@@ -50,16 +50,27 @@ impl Exchange {
 
     /// Whether more of the request's body is to come than is worth reading for the sake of the connection.
     fn leaves_too_much<R>(&self, context: &Context<R>) -> bool {
-        let Some(Inbound { decoder: Some(decoder), .. }) = &self.inbound else { return false };
+        let Some(Inbound {
+            decoder: Some(decoder), ..
+        }) = &self.inbound
+        else {
+            return false;
+        };
         // A client that was not told to continue may send the body or not (RFC 9110 §10.1.1): nobody can tell what
         // follows, so nothing may.
         self.request.expects_continue && !decoder.is_done()
-            || decoder.remaining().is_some_and(|bytes| bytes > context.limits.discard_bytes_max)
+            || decoder
+                .remaining()
+                .is_some_and(|bytes| bytes > context.limits.discard_bytes_max)
     }
 
     fn respond_whole<R>(&mut self, parts: &Parts, chunk: Chunk, context: &mut Context<R>) {
         let bodiless = is_bodiless(parts.status);
-        let framing = if bodiless { Framing::None } else { Framing::Length(chunk.len() as u64) };
+        let framing = if bodiless {
+            Framing::None
+        } else {
+            Framing::Length(chunk.len() as u64)
+        };
         self.push_head(parts, framing, None, context);
         if !bodiless && !self.request.head_only && !chunk.is_empty() {
             self.output.push(chunk, &mut context.supply);
@@ -92,9 +103,15 @@ impl Exchange {
             return;
         }
         let pipe = Pipe::new(Rc::clone(&context.shared), socket.key);
-        self.outbound = Some(Outbound { pipe: Rc::clone(&pipe), coding });
+        self.outbound = Some(Outbound {
+            pipe: Rc::clone(&pipe),
+            coding,
+        });
         self.stage = Stage::Streaming;
-        self.task = Some(task::spawn(&context.shared, task::contained(Box::pin(pump(stream, pipe, context.limits.output_bytes_max)))));
+        self.task = Some(task::spawn(
+            &context.shared,
+            task::contained(Box::pin(pump(stream, pipe, context.limits.output_bytes_max))),
+        ));
     }
 
     fn respond_upgrade<R: Ring>(
@@ -109,15 +126,26 @@ impl Exchange {
         let input = Pipe::new(Rc::clone(&context.shared), socket.key);
         let output = Pipe::new(Rc::clone(&context.shared), socket.key);
         let upgraded = Upgraded::new(Rc::clone(&input), Rc::clone(&output), context.limits.output_bytes_max);
-        self.inbound = Some(Inbound { decoder: None, pipe: input });
-        self.outbound = Some(Outbound { pipe: output, coding: Coding::Raw });
+        self.inbound = Some(Inbound {
+            decoder: None,
+            pipe: input,
+        });
+        self.outbound = Some(Outbound {
+            pipe: output,
+            coding: Coding::Raw,
+        });
         self.stage = Stage::Upgraded;
-        self.task = Some(task::spawn(&context.shared, task::contained(Box::pin(async move { run(upgraded).await }))));
+        self.task = Some(task::spawn(
+            &context.shared,
+            task::contained(Box::pin(async move { run(upgraded).await })),
+        ));
     }
 
     /// Takes over what the stream has made, while not too much is queued. True once that was all.
     pub(super) fn write_stream<R>(&mut self, context: &mut Context<R>) -> bool {
-        let Some(Outbound { pipe, coding }) = &mut self.outbound else { return false };
+        let Some(Outbound { pipe, coding }) = &mut self.outbound else {
+            return false;
+        };
         while self.output.bytes() < context.limits.output_bytes_max {
             let Some(mut chunk) = pipe.take() else {
                 break;
@@ -185,7 +213,12 @@ impl Exchange {
 
     fn push_refusal<R>(&mut self, status: StatusCode, reason: Chunk, context: &mut Context<R>) {
         self.request.keep_alive = false;
-        let parts = Response::text(reason.clone()).with_status(status).into_parts();
+        let mut parts = Response::text(reason.clone()).with_status(status).into_parts();
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            // RFC 9110 §15.5.6: what is allowed must be said; here that is every method but CONNECT.
+            let pushed = parts.fields.push("Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");
+            debug_assert!(pushed.is_ok());
+        }
         self.push_head(&parts, Framing::Length(reason.len() as u64), None, context);
         if !self.request.head_only {
             self.output.push(reason, &mut context.supply);
@@ -230,7 +263,10 @@ fn is_bodiless(status: StatusCode) -> bool {
 async fn pump(mut stream: std::pin::Pin<Box<dyn Chunks>>, pipe: Rc<Pipe>, room: usize) {
     // Where the stream panics, the pipe is closed as failed by this guard.
     let guard = CloseOnDrop(Rc::clone(&pipe));
-    while std::future::poll_fn(|context| pipe.poll_room(room, context)).await.is_ok() {
+    while std::future::poll_fn(|context| pipe.poll_room(room, context))
+        .await
+        .is_ok()
+    {
         match std::future::poll_fn(|context| stream.as_mut().poll_chunk(context)).await {
             Some(Ok(chunk)) => pipe.send(chunk),
             Some(Err(_)) => break,

@@ -37,7 +37,14 @@ impl Socket {
         let descriptor = descriptor.into_raw_fd();
         context.shared.open(key, descriptor);
         context.ring.receive(descriptor, key);
-        Socket { key, descriptor, served: 0, receiving: Receiving::Armed, ended: false, touched: false }
+        Socket {
+            key,
+            descriptor,
+            served: 0,
+            receiving: Receiving::Armed,
+            ended: false,
+            touched: false,
+        }
     }
 
     pub(super) fn descriptor(&self) -> RawFd {
@@ -120,7 +127,13 @@ impl Socket {
             max_pacing_rate: u64,
             bytes_acked: u64,
         }
-        let mut info = TcpInfo { bytes: [0; 8], words: [0; 24], pacing_rate: 0, max_pacing_rate: 0, bytes_acked: 0 };
+        let mut info = TcpInfo {
+            bytes: [0; 8],
+            words: [0; 24],
+            pacing_rate: 0,
+            max_pacing_rate: 0,
+            bytes_acked: 0,
+        };
         let mut length = size_of::<TcpInfo>() as libc::socklen_t;
         // SAFETY: `info` is `length` bytes of plain integers, of which the kernel fills as many as it has.
         unsafe {

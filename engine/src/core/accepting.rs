@@ -34,7 +34,12 @@ enum State {
 
 impl Accepting {
     pub(super) fn new(connections_max: usize) -> Accepting {
-        Accepting { listener: None, state: State::Over, connections_max, stopping: false }
+        Accepting {
+            listener: None,
+            state: State::Over,
+            connections_max,
+            stopping: false,
+        }
     }
 
     pub(super) fn start(&mut self, listener: Listener, ring: &mut impl Ring) {
@@ -102,7 +107,9 @@ impl Accepting {
             return Vec::new();
         }
         self.state = State::Over;
-        let Some(listener) = self.listener.take() else { return Vec::new() };
+        let Some(listener) = self.listener.take() else {
+            return Vec::new();
+        };
         listener.shrink_backlog();
         std::iter::from_fn(|| listener.accept_waiting()).collect()
     }

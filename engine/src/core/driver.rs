@@ -31,7 +31,10 @@ const SLICE: Duration = Duration::from_millis(1);
 
 /// Runs a core until it has stopped. Returns how many connections it had to cut.
 pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> Result<usize, Error> {
-    let failed = |source| Error::System { step: "entering a core's io_uring", source };
+    let failed = |source| Error::System {
+        step: "entering a core's io_uring",
+        source,
+    };
     loop {
         let wait = match core.next_wait() {
             _ if core.shared().has_news() || core.shared().tasks() > 0 => Wait::No,
@@ -61,7 +64,7 @@ pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> 
 }
 
 /// Lets every other task of the executor that is ready run once.
-async fn yield_now() {
+pub(super) async fn yield_now() {
     let yielded = Cell::new(false);
     std::future::poll_fn(|context| {
         if yielded.replace(true) {
@@ -87,10 +90,15 @@ impl Parking {
     pub(crate) fn new(eventfd: RawFd) -> Result<Parking, Error> {
         // SAFETY: the caller's descriptor is open, and only borrowed for being duplicated.
         let eventfd = unsafe { BorrowedFd::borrow_raw(eventfd) };
-        let own = eventfd.try_clone_to_owned().map_err(Error::system("duplicating an eventfd"))?;
+        let own = eventfd
+            .try_clone_to_owned()
+            .map_err(Error::system("duplicating an eventfd"))?;
         // SAFETY: the duplicate is open and owned by nobody else; the file closes it.
         let file = unsafe { <BufferedFile as std::os::fd::FromRawFd>::from_raw_fd(own.into_raw_fd()) };
-        Ok(Parking { eventfd: Rc::new(file), reading: None })
+        Ok(Parking {
+            eventfd: Rc::new(file),
+            reading: None,
+        })
     }
 
     /// Sleeps until the ring completes something, the handlers' side has news, or a timer of the core is due.

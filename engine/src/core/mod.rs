@@ -5,6 +5,8 @@
 
 mod accepting;
 mod driver;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -32,6 +34,9 @@ pub(crate) use driver::{Parking, drive};
 const QUIET: Millis = 1000;
 const QUIET_BUFFERS: usize = 64;
 
+/// How many completions, and connections with news, a round has room for before it needs more memory.
+const ROUND: usize = 256;
+
 /// Everything that one core owns.
 pub(crate) struct Core<R> {
     context: Context<R>,
@@ -55,9 +60,15 @@ pub(crate) struct Core<R> {
 enum Stopping {
     No,
     /// Idle connections are closed at `idle_until`, all others at `until`.
-    Draining { idle_until: Millis, until: Millis, idle_closed: bool },
+    Draining {
+        idle_until: Millis,
+        until: Millis,
+        idle_closed: bool,
+    },
     /// Nothing is left to do; `cut` connections were closed with their requests unanswered.
-    Over { cut: usize },
+    Over {
+        cut: usize,
+    },
 }
 
 impl<R: Ring> Core<R> {
@@ -80,8 +91,8 @@ impl<R: Ring> Core<R> {
             drain_timeout: millis(config.drain_timeout),
             drain_idle_timeout: millis(config.drain_idle_timeout),
             trim_at: None,
-            completions: Vec::new(),
-            news: Vec::new(),
+            completions: Vec::with_capacity(ROUND),
+            news: Vec::with_capacity(ROUND),
             due: Vec::new(),
         }
     }
@@ -114,7 +125,8 @@ impl<R: Ring> Core<R> {
         self.handle_timers();
         self.handle_starved();
         self.end_round();
-        self.accepting.resume(self.connections.len(), self.context.clock.now(), &mut self.context.ring);
+        self.accepting
+            .resume(self.connections.len(), self.context.clock.now(), &mut self.context.ring);
         self.handle_stopping();
         happened
     }
@@ -127,7 +139,11 @@ impl<R: Ring> Core<R> {
                     self.remove_if(key, fate);
                 }
             }
-            Completion::Sent { key, outcome, transmission } => match self.connections.get_mut(key) {
+            Completion::Sent {
+                key,
+                outcome,
+                transmission,
+            } => match self.connections.get_mut(key) {
                 Some(connection) => {
                     let fate = connection.handle_sent(outcome, transmission, &mut self.context);
                     self.remove_if(key, fate);
@@ -149,7 +165,8 @@ impl<R: Ring> Core<R> {
         let connection = Connection::open(key, socket, &mut self.context);
         let inserted = self.connections.insert(connection);
         debug_assert_eq!(key, inserted);
-        self.accepting.pause_if_full(self.connections.len(), &mut self.context.ring);
+        self.accepting
+            .pause_if_full(self.connections.len(), &mut self.context.ring);
     }
 
     fn handle_news(&mut self) -> bool {
@@ -202,7 +219,10 @@ impl<R: Ring> Core<R> {
                 self.remove_if(key, fate);
             }
         }
-        debug_assert!(self.context.touched.is_empty(), "the end of a round touches no connection");
+        debug_assert!(
+            self.context.touched.is_empty(),
+            "the end of a round touches no connection"
+        );
         self.context.touched = touched;
     }
 
@@ -271,12 +291,27 @@ impl<R: Ring> Core<R> {
     }
 
     fn handle_stopping(&mut self) {
-        let Stopping::Draining { idle_until, until, idle_closed } = self.stopping else { return };
+        let Stopping::Draining {
+            idle_until,
+            until,
+            idle_closed,
+        } = self.stopping
+        else {
+            return;
+        };
         let now = self.context.clock.now();
         if now >= idle_until && !idle_closed {
-            self.stopping = Stopping::Draining { idle_until, until, idle_closed: true };
-            let idle: Vec<Key> =
-                self.connections.iter().filter(|(_, connection)| connection.is_idle()).map(|(key, _)| key).collect();
+            self.stopping = Stopping::Draining {
+                idle_until,
+                until,
+                idle_closed: true,
+            };
+            let idle: Vec<Key> = self
+                .connections
+                .iter()
+                .filter(|(_, connection)| connection.is_idle())
+                .map(|(key, _)| key)
+                .collect();
             for key in idle {
                 self.cut(key);
             }
@@ -290,7 +325,11 @@ impl<R: Ring> Core<R> {
 
     fn cut_all(&mut self) {
         let keys: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
-        let busy = self.connections.iter().filter(|(_, connection)| !connection.is_idle()).count();
+        let busy = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| !connection.is_idle())
+            .count();
         for key in keys {
             self.cut(key);
         }
@@ -317,16 +356,26 @@ impl<R: Ring> Core<R> {
         let now = self.context.clock.now();
         let until = |moment: Millis| Duration::from_millis(moment.saturating_sub(now));
         let stopping = match self.stopping {
-            Stopping::Draining { idle_until, idle_closed: false, .. } => Some(until(idle_until)),
+            Stopping::Draining {
+                idle_until,
+                idle_closed: false,
+                ..
+            } => Some(until(idle_until)),
             Stopping::Draining { until: end, .. } => Some(until(end)),
             _ => None,
         };
         let starved = (!self.context.starved.is_empty()).then_some(Duration::from_millis(10));
         let trim = self.trim_at.map(until);
-        [self.context.timers.next_wait(now), self.accepting.retry_at().map(until), stopping, starved, trim]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.context.timers.next_wait(now),
+            self.accepting.retry_at().map(until),
+            stopping,
+            starved,
+            trim,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     pub(crate) fn shared(&self) -> &Rc<Shared> {

@@ -48,18 +48,29 @@ impl Buffers {
             )
         };
         if memory == libc::MAP_FAILED {
-            return Err(Error::ring("mapping the ring of receive buffers")(std::io::Error::last_os_error()));
+            return Err(Error::ring("mapping the ring of receive buffers")(
+                std::io::Error::last_os_error(),
+            ));
         }
         let entries = NonNull::new(memory.cast()).ok_or_else(|| Error::Ring {
             step: "mapping the ring of receive buffers",
             source: std::io::Error::from_raw_os_error(libc::ENOMEM),
         })?;
         let target = LENT_AT_START;
-        let buffers = Buffers { pool, entries, tail: 0, lent: 0, target };
+        let buffers = Buffers {
+            pool,
+            entries,
+            tail: 0,
+            lent: 0,
+            target,
+        };
         // SAFETY: the mapping is page-aligned, zeroed and LENT_MAX entries long, and `Drop` unmaps it only after
         // `Uring::drop` has unregistered it.
-        unsafe { ring.submitter().register_buf_ring_with_flags(memory as u64, LENT_MAX, GROUP, 0) }
-            .map_err(Error::ring("registering the ring of receive buffers"))?;
+        unsafe {
+            ring.submitter()
+                .register_buf_ring_with_flags(memory as u64, LENT_MAX, GROUP, 0)
+        }
+        .map_err(Error::ring("registering the ring of receive buffers"))?;
         Ok(buffers)
     }
 
@@ -125,6 +136,11 @@ impl Drop for Buffers {
     fn drop(&mut self) {
         // SAFETY: the mapping was made by `register` with this length and is no longer registered (the io_uring that
         // knew it is closed or has unregistered it), so nothing refers to it.
-        unsafe { libc::munmap(self.entries.as_ptr().cast(), usize::from(LENT_MAX) * size_of::<BufRingEntry>()) };
+        unsafe {
+            libc::munmap(
+                self.entries.as_ptr().cast(),
+                usize::from(LENT_MAX) * size_of::<BufRingEntry>(),
+            )
+        };
     }
 }

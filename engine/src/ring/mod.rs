@@ -5,6 +5,8 @@
 
 mod buffers;
 mod setup;
+#[cfg(test)]
+mod simulated;
 mod token;
 mod transmission;
 mod uring;
@@ -15,6 +17,8 @@ use std::time::Duration;
 
 use ringlane_pool::{Key, View};
 
+#[cfg(test)]
+pub(crate) use simulated::Simulated;
 pub(crate) use transmission::Transmission;
 pub(crate) use uring::Uring;
 
@@ -79,11 +83,22 @@ pub(crate) struct Sending(pub(crate) u32);
 #[derive(Debug)]
 pub(crate) enum Completion {
     /// A connection, or why there is none; without `more`, accepting has ended.
-    Accepted { outcome: Result<OwnedFd, Errno>, more: bool },
+    Accepted {
+        outcome: Result<OwnedFd, Errno>,
+        more: bool,
+    },
     /// Bytes, the end of the stream (`Ok(None)`), or why there are none; without `more`, receiving has ended.
-    Received { key: Key, outcome: Result<Option<View>, Errno>, more: bool },
+    Received {
+        key: Key,
+        outcome: Result<Option<View>, Errno>,
+        more: bool,
+    },
     /// How many bytes a send got away with, and its transmission back.
-    Sent { key: Key, outcome: Result<usize, Errno>, transmission: Box<Transmission> },
+    Sent {
+        key: Key,
+        outcome: Result<usize, Errno>,
+        transmission: Box<Transmission>,
+    },
     /// The watched descriptor is readable.
     Readable,
 }

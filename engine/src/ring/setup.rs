@@ -47,7 +47,9 @@ pub(super) fn setup(entries: u32) -> Result<IoUring, Error> {
 /// Refuses a kernel, or a seccomp-like restriction, that lacks an operation.
 fn check_operations(ring: &IoUring) -> Result<(), Error> {
     let mut probe = Probe::new();
-    ring.submitter().register_probe(&mut probe).map_err(Error::ring("asking io_uring for its operations"))?;
+    ring.submitter()
+        .register_probe(&mut probe)
+        .map_err(Error::ring("asking io_uring for its operations"))?;
     match OPERATIONS.iter().find(|(code, _)| !probe.is_supported(*code)) {
         None => Ok(()),
         Some(_) => Err(Error::Ring {

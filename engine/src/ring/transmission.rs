@@ -21,7 +21,11 @@ pub(crate) struct Transmission {
 
 enum Segment {
     Chunk(Chunk),
-    Inline { bytes: [u8; INLINE_BYTES_MAX], start: u8, end: u8 },
+    Inline {
+        bytes: [u8; INLINE_BYTES_MAX],
+        start: u8,
+        end: u8,
+    },
 }
 
 impl Segment {
@@ -69,7 +73,11 @@ impl Transmission {
         let mut bytes = [0; INLINE_BYTES_MAX];
         bytes[..few.len()].copy_from_slice(few);
         self.bytes += few.len();
-        self.segments.push(Segment::Inline { bytes, start: 0, end: few.len() as u8 });
+        self.segments.push(Segment::Inline {
+            bytes,
+            start: 0,
+            end: few.len() as u8,
+        });
         true
     }
 
@@ -116,10 +124,14 @@ impl Transmission {
     /// The bytes as sendmsg(2) wants them. The pointer is valid until the transmission changes, moves or is dropped.
     pub(super) fn message(&mut self) -> *const libc::msghdr {
         self.vectors.clear();
-        self.vectors.extend(self.segments.iter().take(SEGMENTS_MAX).map(|segment| {
-            let bytes = segment.as_slice();
-            libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() }
-        }));
+        self.vectors
+            .extend(self.segments.iter().take(SEGMENTS_MAX).map(|segment| {
+                let bytes = segment.as_slice();
+                libc::iovec {
+                    iov_base: bytes.as_ptr().cast_mut().cast(),
+                    iov_len: bytes.len(),
+                }
+            }));
         self.header.msg_iov = self.vectors.as_mut_ptr();
         self.header.msg_iovlen = self.vectors.len();
         &raw const self.header
@@ -128,7 +140,12 @@ impl Transmission {
 
 impl std::fmt::Debug for Transmission {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Transmission({} bytes in {} pieces)", self.bytes, self.segments.len())
+        write!(
+            out,
+            "Transmission({} bytes in {} pieces)",
+            self.bytes,
+            self.segments.len()
+        )
     }
 }
 
@@ -136,7 +153,10 @@ impl std::fmt::Debug for Transmission {
 impl Transmission {
     /// All bytes, copied together.
     pub(crate) fn gather(&self) -> Vec<u8> {
-        self.segments.iter().flat_map(|segment| segment.as_slice().iter().copied()).collect()
+        self.segments
+            .iter()
+            .flat_map(|segment| segment.as_slice().iter().copied())
+            .collect()
     }
 }
 

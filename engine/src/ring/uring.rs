@@ -39,8 +39,16 @@ impl Uring {
     pub(crate) fn new(entries: u32, pool: Pool, eventfd: OwnedFd) -> Result<Uring, Error> {
         let ring = setup(entries)?;
         let buffers = Buffers::register(&ring, pool)?;
-        ring.submitter().register_eventfd(eventfd.as_raw_fd()).map_err(Error::ring("registering the ring's eventfd"))?;
-        let mut uring = Uring { ring, buffers, lent: Slab::new(), waiting: VecDeque::new(), eventfd };
+        ring.submitter()
+            .register_eventfd(eventfd.as_raw_fd())
+            .map_err(Error::ring("registering the ring's eventfd"))?;
+        let mut uring = Uring {
+            ring,
+            buffers,
+            lent: Slab::new(),
+            waiting: VecDeque::new(),
+            eventfd,
+        };
         uring.signal(false);
         Ok(uring)
     }
@@ -75,7 +83,11 @@ impl Uring {
     }
 
     fn push_unattended(&mut self, entry: squeue::Entry) {
-        self.push(entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(Token::Unattended.to_bits()));
+        self.push(
+            entry
+                .flags(squeue::Flags::SKIP_SUCCESS)
+                .user_data(Token::Unattended.to_bits()),
+        );
     }
 
     fn cancel(&mut self, token: Token) {
@@ -93,7 +105,9 @@ impl Uring {
         let result = match wait {
             Wait::UpTo(limit) if !completed && self.waiting.is_empty() => {
                 let limit = Timespec::from(limit);
-                self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&limit))
+                self.ring
+                    .submitter()
+                    .submit_with_args(1, &SubmitArgs::new().timespec(&limit))
             }
             _ if queued == 0 && !deferred => return Ok(()),
             _ => self.ring.submit(),
@@ -111,7 +125,9 @@ impl Uring {
 
     /// Moves what has completed to the end of `completions`.
     fn collect(&mut self, completions: &mut Vec<Completion>) {
-        let Uring { ring, buffers, lent, .. } = self;
+        let Uring {
+            ring, buffers, lent, ..
+        } = self;
         for entry in ring.completion() {
             if let Some(completion) = interpret(&entry, buffers, lent) {
                 completions.push(completion);
@@ -128,7 +144,11 @@ fn interpret(
 ) -> Option<Completion> {
     let flags = entry.flags();
     let more = cqueue::more(flags);
-    let outcome = if entry.result() < 0 { Err(Errno(-entry.result())) } else { Ok(entry.result() as usize) };
+    let outcome = if entry.result() < 0 {
+        Err(Errno(-entry.result()))
+    } else {
+        Ok(entry.result() as usize)
+    };
     // Whatever else it says: a completion that names a buffer gives it back.
     let view = cqueue::buffer_select(flags).and_then(|index| buffers.take_back(index, outcome.unwrap_or(0)));
     match Token::from_bits(entry.user_data()) {
@@ -143,7 +163,11 @@ fn interpret(
         }
         Token::Send(index) => {
             let (key, transmission) = lent.try_remove(index as usize)?;
-            Some(Completion::Sent { key, outcome, transmission })
+            Some(Completion::Sent {
+                key,
+                outcome,
+                transmission,
+            })
         }
         Token::Watch => Some(Completion::Readable),
         Token::Unattended => None,
@@ -176,9 +200,13 @@ impl Ring for Uring {
         let entry = match transmission.single() {
             Some(bytes) => {
                 let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                opcode::Send::new(Fd(socket), bytes.as_ptr(), length).flags(FLAGS).build()
+                opcode::Send::new(Fd(socket), bytes.as_ptr(), length)
+                    .flags(FLAGS)
+                    .build()
             }
-            None => opcode::SendMsg::new(Fd(socket), transmission.message()).flags(FLAGS as u32).build(),
+            None => opcode::SendMsg::new(Fd(socket), transmission.message())
+                .flags(FLAGS as u32)
+                .build(),
         };
         self.push(entry.user_data(Token::Send(index as u32).to_bits()));
         Sending(index as u32)
@@ -214,7 +242,11 @@ impl Ring for Uring {
 
     fn signal(&mut self, on: bool) {
         let completion = self.ring.completion();
-        if on { completion.enable_eventfd() } else { completion.disable_eventfd() }
+        if on {
+            completion.enable_eventfd()
+        } else {
+            completion.disable_eventfd()
+        }
     }
 }
 

@@ -23,18 +23,22 @@ pub(super) fn is_host_and_port(value: &[u8]) -> bool {
     matches!(after_host(value), Some([b':', port @ ..]) if is_port(port))
 }
 
-/// What follows a valid, non-empty host.
+/// What follows the longest non-empty host at the start of `value`.
 fn after_host(value: &[u8]) -> Option<&[u8]> {
     if let [b'[', literal @ ..] = value {
         let (address, rest) = literal.split_at_checked(memchr(b']', literal)?)?;
         core::str::from_utf8(address).ok()?.parse::<Ipv6Addr>().ok()?;
         return rest.get(1..);
     }
-    let (name, rest) = value.split_at_checked(memchr(b':', value).unwrap_or(value.len()))?;
-    (!name.is_empty() && token::is_reg_name(name)).then_some(rest)
+    let rest = &value[token::reg_name_len(value)..];
+    (rest.len() < value.len()).then_some(rest)
 }
 
-/// A decimal number that TCP can have as a port.
-fn is_port(port: &[u8]) -> bool {
-    port.iter().all(u8::is_ascii_digit) && core::str::from_utf8(port).is_ok_and(|digits| digits.parse::<u16>().is_ok())
+/// A non-empty decimal number that TCP can have as a port.
+fn is_port(digits: &[u8]) -> bool {
+    let number = digits.iter().try_fold(0_u16, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u16::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    });
+    !digits.is_empty() && number.is_some()
 }

@@ -145,6 +145,8 @@ impl Flags {
 
 impl Head {
     /// Judges what only the whole head can show; `line` and `len` are relative to the window, which begins at `start`.
+    // Handed out through a call, the head is copied while its bytes are still on their way to memory: 10 of 115 ns.
+    #[inline(always)]
     fn new(line: &Line, rules: &Rules, start: usize, len: usize) -> Result<Self, Error> {
         let conclusion = rules.conclude(line)?;
         let method = match line.method {

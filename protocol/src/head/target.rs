@@ -23,24 +23,33 @@ pub(super) struct Target {
 }
 
 /// Tells the form by the target alone and validates it; whether the form goes with the method is the line's matter.
+#[inline]
 pub(super) fn parse(target: &[u8]) -> Result<Target, Error> {
-    match target {
-        [b'/', ..] => path_query(target, 0, Form::Origin),
-        b"*" => Ok(Target {
+    if target.first() == Some(&b'/') {
+        path_query(target, 0, Form::Origin)
+    } else {
+        parse_uncommon(target)
+    }
+}
+
+#[cold]
+fn parse_uncommon(target: &[u8]) -> Result<Target, Error> {
+    if target == b"*" {
+        return Ok(Target {
             form: Form::Asterisk,
             path_start: 0,
             path_end: 1,
+        });
+    }
+    match scheme_len(target) {
+        Some(scheme_len) => absolute(target, scheme_len),
+        // RFC 9112 §3.2.3: `authority-form = uri-host ":" port`.
+        None if host::is_host_and_port(target) => Ok(Target {
+            form: Form::Authority,
+            path_start: 0,
+            path_end: target.len(),
         }),
-        _ => match scheme_len(target) {
-            Some(scheme_len) => absolute(target, scheme_len),
-            // RFC 9112 §3.2.3: `authority-form = uri-host ":" port`.
-            None if host::is_host_and_port(target) => Ok(Target {
-                form: Form::Authority,
-                path_start: 0,
-                path_end: target.len(),
-            }),
-            None => Err(Error::TargetInvalid),
-        },
+        None => Err(Error::TargetInvalid),
     }
 }
 
@@ -64,17 +73,19 @@ fn absolute(target: &[u8], scheme_len: usize) -> Result<Target, Error> {
     path_query(target, path_start, Form::Absolute)
 }
 
-/// RFC 9112 §3.2.1: `origin-form = absolute-path [ "?" query ]`; a path may hold what a query may, except `?`.
+/// RFC 9112 §3.2.1: `origin-form = absolute-path [ "?" query ]`; in absolute-form the path may be empty.
+#[inline]
 fn path_query(target: &[u8], path_start: usize, form: Form) -> Result<Target, Error> {
-    let rest = &target[path_start..];
-    if !token::is_path_query(rest) {
-        return Err(Error::TargetInvalid);
+    let path_end = path_start + token::path_len(&target[path_start..]);
+    match &target[path_end..] {
+        [] => {}
+        [b'?', query @ ..] if token::is_query(query) => {}
+        _ => return Err(Error::TargetInvalid),
     }
-    let path_len = memchr(b'?', rest).unwrap_or(rest.len());
     Ok(Target {
         form,
         path_start,
-        path_end: path_start + path_len,
+        path_end,
     })
 }
 

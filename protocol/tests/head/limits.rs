@@ -144,3 +144,10 @@ fn status_codes() {
         assert_eq!(error.status().as_u16(), status, "{error}");
     }
 }
+
+/// RFC 9112 §3: a method longer than any known one is a 501, and is not waited for.
+#[test]
+fn method_limit() {
+    assert_eq!(parse(&[b'A'; 32], &Limits::default()), Ok(None));
+    assert_eq!(parse(&[b'A'; 33], &Limits::default()), Err(Error::MethodUnknown));
+}

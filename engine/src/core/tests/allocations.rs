@@ -1,0 +1,107 @@
+//! Keep-alive requests to a service that answers in place make no heap allocation, on a real ring over loopback.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc;
+
+use ringlane_pool::{Options, Pool};
+
+use super::super::*;
+use crate::control::eventfd;
+use crate::handler::handler;
+use crate::request::Request;
+use crate::response::Response;
+use crate::ring::Uring;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, with a count for each thread.
+struct Counting;
+
+// SAFETY: every call is passed on to the system's allocator as it came; the count is a thread-local without a destructor
+// or an allocation of its own.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises are those of `GlobalAlloc::alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are those of `GlobalAlloc::dealloc`, and `memory` came from `System`.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const CONNECTIONS: usize = 8;
+const WARM_UP: u64 = 2_000;
+const REQUESTS: u64 = 100_000;
+
+/// Sends a request on every connection and reads all the answers, over and over, with a word at the first round.
+fn load(address: SocketAddr, all_sent: &mpsc::Sender<()>) {
+    let mut connections: Vec<TcpStream> = (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let mut answer = [0; 1024];
+    for _ in 0..(WARM_UP + REQUESTS) / CONNECTIONS as u64 {
+        for connection in &mut connections {
+            connection
+                .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .unwrap();
+        }
+        let _ = all_sent.send(());
+        for connection in &mut connections {
+            let mut length = 0;
+            while !answer[..length].ends_with(b"Hello, World!") {
+                length += connection.read(&mut answer[length..]).unwrap();
+            }
+            assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        }
+    }
+}
+
+#[test]
+fn keep_alive_requests_allocate_nothing() {
+    let config = Config::default();
+    let (address, mut listeners) = Listener::bind("127.0.0.1:0".parse().unwrap(), 1, &config).unwrap();
+    let (all_sent, first_round) = mpsc::channel();
+    let client = std::thread::spawn(move || load(address, &all_sent));
+
+    let served = Rc::new(Cell::new(0));
+    let count = Rc::clone(&served);
+    let service = async move |_request: Request| {
+        count.set(count.get() + 1);
+        Response::text("Hello, World!")
+    };
+    let pool = Pool::new(Options {
+        buffer_bytes: 4096,
+        buffers_max: 1024,
+        buffers_step: 64,
+    })
+    .unwrap();
+    let ring = Uring::new(256, pool.clone(), eventfd().unwrap()).unwrap();
+    let mut core = Core::new(ring, pool, handler(service), Rc::default(), &config, 100);
+    core.start(listeners.remove(0), Arc::default(), 0);
+
+    // All first requests are there before the first round: it is as busy as any later one can be.
+    first_round.recv().unwrap();
+    while served.get() < WARM_UP {
+        core.turn(Wait::UpTo(Duration::from_millis(1))).unwrap();
+    }
+    let before = ALLOCATIONS.get();
+    while served.get() < WARM_UP + REQUESTS {
+        core.turn(Wait::UpTo(Duration::from_millis(1))).unwrap();
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in {REQUESTS} requests");
+
+    // The last answers leave with a further round.
+    while !client.is_finished() {
+        core.turn(Wait::UpTo(Duration::from_millis(1))).unwrap();
+    }
+    client.join().unwrap();
+}
