@@ -30,6 +30,7 @@ pub(crate) struct Context<R> {
     pub(crate) starved: Vec<Key>,
     /// The server is stopping: responses close their connections.
     pub(crate) draining: bool,
+    #[expect(clippy::vec_box, reason = "connections hold the box, so that idle ones are small")]
     spare_exchanges: Vec<Box<Exchange>>,
 }
 

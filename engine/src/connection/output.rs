@@ -16,6 +16,7 @@ const SPARES_MAX: usize = 1024;
 /// Where outputs get their memory: the core's pool, and its transmissions that are not in use.
 pub(crate) struct Supply {
     pool: Pool,
+    #[expect(clippy::vec_box, reason = "the box is what is handed to the ring, and must not move")]
     transmissions: Vec<Box<Transmission>>,
 }
 
@@ -57,7 +58,7 @@ pub(super) struct Output {
 impl Output {
     /// How many bytes are to be sent.
     pub(super) fn bytes(&self) -> usize {
-        self.sealed.as_ref().map_or(0, |sealed| sealed.bytes()) + self.open.as_ref().map_or(0, |open| open.len())
+        self.sealed.as_ref().map_or(0, |sealed| sealed.bytes()) + self.open.as_ref().map_or(0, Buffer::len)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -216,7 +216,9 @@ impl Exchange {
         let mut parts = Response::text(reason.clone()).with_status(status).into_parts();
         if status == StatusCode::METHOD_NOT_ALLOWED {
             // RFC 9110 §15.5.6: what is allowed must be said; here that is every method but CONNECT.
-            let pushed = parts.fields.push("Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");
+            let pushed = parts
+                .fields
+                .push("Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");
             debug_assert!(pushed.is_ok());
         }
         self.push_head(&parts, Framing::Length(reason.len() as u64), None, context);
