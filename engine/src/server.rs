@@ -36,6 +36,9 @@ const RESERVED_DESCRIPTORS_PER_CORE: u64 = 16;
 /// How many buffers a pool grows by.
 const POOL_STEP: usize = 64;
 
+/// What is called once a server is ready.
+type OnReady = Box<dyn FnOnce(&Ready) + Send>;
+
 /// A server that has not been started yet.
 ///
 /// ```no_run
@@ -56,7 +59,7 @@ const POOL_STEP: usize = 64;
 pub struct Server {
     address: String,
     config: Option<Config>,
-    on_ready: Option<Box<dyn FnOnce(&Ready) + Send>>,
+    on_ready: Option<OnReady>,
     signals: bool,
     control: Arc<Control>,
 }

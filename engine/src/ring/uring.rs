@@ -243,9 +243,9 @@ impl Ring for Uring {
     fn signal(&mut self, on: bool) {
         let completion = self.ring.completion();
         if on {
-            completion.enable_eventfd()
+            completion.enable_eventfd();
         } else {
-            completion.disable_eventfd()
+            completion.disable_eventfd();
         }
     }
 }
