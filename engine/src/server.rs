@@ -298,8 +298,8 @@ fn run<S: Service>(
             buffers_step: POOL_STEP,
         })?;
         let ring = Uring::new(config.ring_entries, pool.clone(), eventfd()?)?;
-        let parking = Parking::new(ring.eventfd())?;
         let shared = Rc::<Shared>::default();
+        let parking = Parking::new(ring.eventfd(), Rc::clone(&shared))?;
         let mut engine = core::Core::new(ring, pool, handler(factory(core)), shared, config, connections_max);
         engine.start(listener, Arc::clone(control), core.index);
         ready();

@@ -37,6 +37,11 @@ impl Shared {
     /// Leaves news for the core, and wakes it where it is parked.
     pub(crate) fn tell(&self, key: Key, news: News) {
         self.inbox.borrow_mut().push((key, news));
+        self.wake();
+    }
+
+    /// Wakes the core where it is parked.
+    pub(crate) fn wake(&self) {
         if let Some(waker) = self.parked.take() {
             waker.wake();
         }

@@ -25,6 +25,7 @@ use glommio::timer::Timer;
 use super::Core;
 use crate::error::Error;
 use crate::ring::{Ring, Wait};
+use crate::shared::Shared;
 
 /// How long a hot core waits in its own ring. glommio's timers and wake-ups from other threads wait that long at most.
 const SLICE: Duration = Duration::from_millis(1);
@@ -55,8 +56,8 @@ pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> 
         }
         core.prepare_to_park();
         core.signal(true);
-        // What came before the signal was on would wake nobody: one more look.
-        if !core.turn(Wait::No).map_err(failed)? && core.stopped().is_none() {
+        // What came before the signal was on would wake nobody: one more look, and another where that left work undone.
+        if !core.turn(Wait::No).map_err(failed)? && core.is_quiet() {
             parking.park(core).await;
         }
         core.signal(false);
@@ -76,18 +77,17 @@ pub(super) async fn yield_now() {
     .await;
 }
 
-/// The parked core's end of its ring's eventfd, which glommio reads.
+/// The executor's end of a ring's eventfd: a task that reads it, again and again, and notes that it was signalled.
 ///
 /// A ring with `DEFER_TASKRUN` must not be polled itself: nobody would run the deferred work that makes it readable.
 pub(crate) struct Parking {
-    eventfd: Rc<BufferedFile>,
-    /// A read under way; it outlives a parking that was ended by something else.
-    reading: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    signalled: Rc<Cell<bool>>,
+    _reader: glommio::Task<()>,
 }
 
 impl Parking {
     /// `eventfd` must be blocking, or glommio would not wait for it.
-    pub(crate) fn new(eventfd: RawFd) -> Result<Parking, Error> {
+    pub(crate) fn new(eventfd: RawFd, shared: Rc<Shared>) -> Result<Parking, Error> {
         // SAFETY: the caller's descriptor is open, and only borrowed for being duplicated.
         let eventfd = unsafe { BorrowedFd::borrow_raw(eventfd) };
         let own = eventfd
@@ -95,38 +95,36 @@ impl Parking {
             .map_err(Error::system("duplicating an eventfd"))?;
         // SAFETY: the duplicate is open and owned by nobody else; the file closes it.
         let file = unsafe { <BufferedFile as std::os::fd::FromRawFd>::from_raw_fd(own.into_raw_fd()) };
+        let signalled = Rc::new(Cell::new(false));
+        let note = Rc::clone(&signalled);
+        // One task polls each read once and is woken once. A read that the driver polled with every parking would collect
+        // a waker each time, of which a glommio task has only 32,767.
+        let reader = glommio::spawn_local(async move {
+            while file.read_at(0, size_of::<u64>()).await.is_ok() {
+                note.set(true);
+                shared.wake();
+            }
+        });
         Ok(Parking {
-            eventfd: Rc::new(file),
-            reading: None,
+            signalled,
+            _reader: reader,
         })
     }
 
     /// Sleeps until the ring completes something, the handlers' side has news, or a timer of the core is due.
     async fn park<R: Ring>(&mut self, core: &Core<R>) {
         let mut timer = core.next_wait().map(Timer::new);
-        let reading = self.reading.get_or_insert_with(|| {
-            let eventfd = Rc::clone(&self.eventfd);
-            Box::pin(async move {
-                let _ = eventfd.read_at(0, size_of::<u64>()).await;
-            })
-        });
-        let read = std::future::poll_fn(|context| {
-            if core.shared().has_news() {
-                return Poll::Ready(false);
+        std::future::poll_fn(|context| {
+            if self.signalled.take() || core.shared().has_news() {
+                return Poll::Ready(());
             }
             core.shared().park(context.waker().clone());
-            if reading.as_mut().poll(context).is_ready() {
-                return Poll::Ready(true);
-            }
             match timer.as_mut().map(|timer| Pin::new(timer).poll(context)) {
-                Some(Poll::Ready(_)) => Poll::Ready(false),
+                Some(Poll::Ready(_)) => Poll::Ready(()),
                 _ => Poll::Pending,
             }
         })
         .await;
         core.shared().unpark();
-        if read {
-            self.reading = None;
-        }
     }
 }

@@ -378,6 +378,11 @@ impl<R: Ring> Core<R> {
         .min()
     }
 
+    /// Whether nothing waits to be handed to the kernel or taken from it, so that the core may sleep.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        self.context.ring.is_quiet() && !self.context.shared.has_news() && self.stopped().is_none()
+    }
+
     pub(crate) fn shared(&self) -> &Rc<Shared> {
         &self.context.shared
     }

@@ -55,6 +55,10 @@ pub(crate) trait Ring {
     /// completions that are there to the end of `completions`.
     fn enter(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()>;
 
+    /// Whether there is nothing to hand to the kernel and nothing to take from it, as far as memory tells: what comes from
+    /// here on is signalled, if that is on. A pass over deferred work may leave some of it to the next (since Linux 6.13).
+    fn is_quiet(&mut self) -> bool;
+
     /// Whether the kernel has a receive buffer, or gets one with the next `enter`: a receive that ended for want of one can
     /// be armed again.
     fn has_buffers(&self) -> bool;

@@ -271,6 +271,10 @@ impl Ring for Simulated {
         Ok(())
     }
 
+    fn is_quiet(&mut self) -> bool {
+        Simulated::is_quiet(self)
+    }
+
     fn has_buffers(&self) -> bool {
         self.with(|kernel| !kernel.pool.is_exhausted())
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use io_uring::types::{Fd, SubmitArgs, Timespec};
@@ -230,6 +231,16 @@ impl Ring for Uring {
         self.submit(wait)?;
         self.collect(completions);
         Ok(())
+    }
+
+    fn is_quiet(&mut self) -> bool {
+        // The signal is on before the flags are read, and the kernel sets its flags before it looks for the signal.
+        fence(Ordering::SeqCst);
+        let submission = self.ring.submission();
+        let nothing_to_say = submission.is_empty() && self.waiting.is_empty();
+        let nothing_to_hear = !submission.taskrun() && !submission.cq_overflow();
+        drop(submission);
+        nothing_to_say && nothing_to_hear && self.ring.completion().is_empty()
     }
 
     fn has_buffers(&self) -> bool {
