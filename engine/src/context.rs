@@ -115,6 +115,7 @@ impl Limits {
 /// The core's idea of the time, read once a round.
 pub(crate) struct Clock {
     started: Instant,
+    read_at: Instant,
     now: Millis,
     date: Date,
     /// When the next second of the wall clock begins.
@@ -123,8 +124,10 @@ pub(crate) struct Clock {
 
 impl Clock {
     fn new() -> Clock {
+        let started = Instant::now();
         let mut clock = Clock {
-            started: Instant::now(),
+            started,
+            read_at: started,
             now: 0,
             date: Date::new(0),
             next_second: 0,
@@ -135,7 +138,8 @@ impl Clock {
 
     /// Reads the system's clocks.
     pub(crate) fn read(&mut self) {
-        self.set(self.started.elapsed().as_millis() as Millis);
+        self.read_at = Instant::now();
+        self.set((self.read_at - self.started).as_millis() as Millis);
     }
 
     /// Sets the time; the wall clock is read once in each of its seconds.
@@ -151,6 +155,11 @@ impl Clock {
     /// Milliseconds since the core started, as of this round.
     pub(crate) fn now(&self) -> Millis {
         self.now
+    }
+
+    /// When the clock was last read.
+    pub(crate) fn time(&self) -> Instant {
+        self.read_at
     }
 
     /// The `Date` of responses (RFC 9110 §6.6.1).

@@ -5,7 +5,6 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use glommio::{CpuSet, GlommioError, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 use ringlane_pool::{Options, Pool};
@@ -28,8 +27,6 @@ const MEMLOCK_BYTES: u64 = 512 * 1024;
 const EXECUTOR_BYTES: usize = 64 * 1024;
 /// The length of glommio's rings; sockets do not go through them.
 const EXECUTOR_RING: usize = 64;
-/// How often a busy core lets its executor look at timers, files and other threads.
-const PREEMPTION: Duration = Duration::from_millis(4);
 /// Descriptors that are not left to connections: per process, and per core (rings, eventfds, listening socket).
 const RESERVED_DESCRIPTORS: u64 = 32;
 const RESERVED_DESCRIPTORS_PER_CORE: u64 = 16;
@@ -318,7 +315,7 @@ fn executor(core: Core) -> Result<LocalExecutor, Error> {
     let executor = LocalExecutorBuilder::new(Placement::Fixed(core.core))
         .io_memory(EXECUTOR_BYTES)
         .ring_depth(EXECUTOR_RING)
-        .preempt_timer(PREEMPTION)
+        .preempt_timer(core::PREEMPTION)
         .blocking_thread_pool_placement(PoolPlacement::Custom(vec![same_core]))
         .make()
         .map_err(failed);

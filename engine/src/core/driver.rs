@@ -5,19 +5,25 @@
 //!          a round in which something happened
 //!        ┌────────────────────────────────────┐
 //!        ▼                                    │
-//!   Hot: enter the ring, wait a slice ────────┘       the executor gets its turn when its preemption timer says so
-//!        │ a slice without anything, or other tasks are to run
+//!   Hot: enter the ring, wait a slice ────────┘       every few milliseconds the executor gets its turn
+//!        │ a slice without anything, or tasks are to run
 //!        ▼
 //!   Parked: the eventfd signals completions; glommio sleeps until that, or the handlers' news, or a timer
 //! ```
+//!
+//! glommio 0.9 looks at its timers, files and other threads only between its task queues' turns, when no task is ready
+//! or its preemption timer has fired. And it has a trap: where that timer fires before the first ready task has run (the
+//! thread was off its CPU for that long, right then), it takes the queues for empty and sleeps, until a timer or an I/O
+//! of its own wakes it. So the preemption timer is long here, the driver gives the executor its turns itself, and while
+//! there is work a guard sees to it that a timer is always set.
 
 use std::cell::Cell;
 use std::future::Future;
 use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::Duration;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
 
 use glommio::io::BufferedFile;
 use glommio::timer::Timer;
@@ -30,15 +36,30 @@ use crate::shared::Shared;
 /// How long a hot core waits in its own ring. glommio's timers and wake-ups from other threads wait that long at most.
 const SLICE: Duration = Duration::from_millis(1);
 
+/// How long a hot core goes on without a turn of the executor: while no handler is pending, and while some are.
+const TURN_EVERY: Duration = Duration::from_millis(4);
+const TURN_EVERY_PENDING: Duration = Duration::from_micros(500);
+
+/// The timer of a turn: not over when it is set, and over when the executor looks at its timers.
+const TURN: Duration = Duration::from_micros(2);
+
+/// glommio's preemption timer, which has to be longer than the thread is ever off its CPU, save for being stopped.
+pub(crate) const PREEMPTION: Duration = Duration::from_millis(250);
+
+/// How long the executor can sleep while there is work.
+const GUARD: Duration = Duration::from_millis(100);
+
 /// Runs a core until it has stopped. Returns how many connections it had to cut.
 pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> Result<usize, Error> {
     let failed = |source| Error::System {
         step: "entering a core's io_uring",
         source,
     };
+    let mut turned = Instant::now();
     loop {
+        let pending = core.shared().tasks() > 0;
         let wait = match core.next_wait() {
-            _ if core.shared().has_news() || core.shared().tasks() > 0 => Wait::No,
+            _ if pending || core.shared().has_news() => Wait::No,
             None => Wait::UpTo(SLICE),
             Some(next) => Wait::UpTo(next.min(SLICE)),
         };
@@ -47,10 +68,11 @@ pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> 
             return Ok(cut);
         }
         if happened {
-            if core.shared().tasks() > 0 {
+            if core.time() - turned > if pending { TURN_EVERY_PENDING } else { TURN_EVERY } {
+                Timer::new(TURN).await;
+                turned = core.time();
+            } else if pending {
                 yield_now().await;
-            } else {
-                glommio::yield_if_needed().await;
             }
             continue;
         }
@@ -59,6 +81,7 @@ pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> 
         // What came before the signal was on would wake nobody: one more look, and another where that left work undone.
         if !core.turn(Wait::No).map_err(failed)? && core.is_quiet() {
             parking.park(core).await;
+            turned = Instant::now();
         }
         core.signal(false);
     }
@@ -82,7 +105,8 @@ pub(super) async fn yield_now() {
 /// A ring with `DEFER_TASKRUN` must not be polled itself: nobody would run the deferred work that makes it readable.
 pub(crate) struct Parking {
     signalled: Rc<Cell<bool>>,
-    _reader: glommio::Task<()>,
+    guard: Rc<Guard>,
+    _tasks: [glommio::Task<()>; 2],
 }
 
 impl Parking {
@@ -105,14 +129,20 @@ impl Parking {
                 shared.wake();
             }
         });
+        let guard = Rc::<Guard>::default();
+        let watch = glommio::spawn_local(Rc::clone(&guard).run());
         Ok(Parking {
             signalled,
-            _reader: reader,
+            guard,
+            _tasks: [reader, watch],
         })
     }
 
     /// Sleeps until the ring completes something, the handlers' side has news, or a timer of the core is due.
     async fn park<R: Ring>(&mut self, core: &Core<R>) {
+        if core.shared().tasks() == 0 {
+            self.guard.dismiss();
+        }
         let mut timer = core.next_wait().map(Timer::new);
         std::future::poll_fn(|context| {
             if self.signalled.take() || core.shared().has_news() {
@@ -126,5 +156,41 @@ impl Parking {
         })
         .await;
         core.shared().unpark();
+        self.guard.post();
+    }
+}
+
+/// Keeps a timer set in the executor, so that it never sleeps for long while there is work.
+#[derive(Default)]
+struct Guard {
+    dismissed: Cell<bool>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Guard {
+    async fn run(self: Rc<Guard>) {
+        loop {
+            Timer::new(GUARD).await;
+            std::future::poll_fn(|context| {
+                if !self.dismissed.get() {
+                    return Poll::Ready(());
+                }
+                self.waker.set(Some(context.waker().clone()));
+                Poll::Pending
+            })
+            .await;
+        }
+    }
+
+    /// There is no work: the guard's timer is not set again.
+    fn dismiss(&self) {
+        self.dismissed.set(true);
+    }
+
+    fn post(&self) {
+        self.dismissed.set(false);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringlane_pool::{Key, Pool, Slots};
 
@@ -28,7 +28,7 @@ use crate::timers::Millis;
 
 use accepting::Accepting;
 
-pub(crate) use driver::{Parking, drive};
+pub(crate) use driver::{PREEMPTION, Parking, drive};
 
 /// How long after it has become idle a core's pool gives memory back, and how many free buffers keep theirs.
 const QUIET: Millis = 1000;
@@ -381,6 +381,11 @@ impl<R: Ring> Core<R> {
     /// Whether nothing waits to be handed to the kernel or taken from it, so that the core may sleep.
     pub(crate) fn is_quiet(&mut self) -> bool {
         self.context.ring.is_quiet() && !self.context.shared.has_news() && self.stopped().is_none()
+    }
+
+    /// The time as of this round.
+    fn time(&self) -> Instant {
+        self.context.clock.time()
     }
 
     pub(crate) fn shared(&self) -> &Rc<Shared> {
