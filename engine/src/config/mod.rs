@@ -119,7 +119,8 @@ knobs! {
     idle_timeout: Duration as plain = Duration::from_secs(75);
     /// How long a request body may stall while it is waited for; then 408 and close. Default: 30 s.
     body_timeout: Duration as plain = Duration::from_secs(30);
-    /// How long the peer may acknowledge no byte of a response before its connection is cut. Default: 30 s.
+    /// How long the peer may acknowledge no byte of a response before its connection is cut. It is looked at in steps of
+    /// this length, so that the cut comes after twice this time at the latest. Default: 30 s.
     write_timeout: Duration as plain = Duration::from_secs(30);
     /// How long a stopping server waits for the requests that it has accepted. Default: 30 s.
     drain_timeout: Duration as plain = Duration::from_secs(30);

@@ -16,6 +16,7 @@
 
 use std::rc::Rc;
 
+use http::StatusCode;
 use ringlane_protocol::body::Decoder;
 
 use super::Fate;
@@ -48,8 +49,8 @@ pub(crate) struct Exchange {
     pub(super) linger: bool,
     /// The end of the connection has to be a reset, since a plain one would look like the end of the body.
     pub(super) reset_at_end: bool,
-    /// Since when the head has been coming, the body has been waited for, or the connection has lingered.
-    pub(super) since: Millis,
+    /// Since when the peer has been waited for, where `awaited` says that it is; none once it has sent what that was.
+    pub(super) waiting_since: Option<Millis>,
     sending: Option<Sending>,
     /// Since when the send under way has made no progress, and what the peer had acknowledged then.
     send_since: Millis,
@@ -144,17 +145,26 @@ impl Exchange {
             self.sending = Some(context.ring.send(socket.descriptor(), socket.key, transmission));
             self.send_since = context.clock.now();
         }
-        if !self.body_is_waited_for() && matches!(self.stage, Stage::Handling | Stage::Streaming) {
-            self.since = context.clock.now();
+        let fate = if self.sending.is_some() {
+            Fate::Open
+        } else {
+            self.settle_sent(socket)
+        };
+        match self.awaited(&context.limits) {
+            None => self.waiting_since = None,
+            Some(_) if self.waiting_since.is_none() => self.waiting_since = Some(context.clock.now()),
+            Some(_) => {}
         }
-        if self.sending.is_some() {
-            return Fate::Open;
-        }
+        fate
+    }
+
+    /// All that was queued is sent: an ending connection lingers, or is closed.
+    fn settle_sent(&mut self, socket: &mut Socket) -> Fate {
         match self.stage {
             Stage::Ending if self.linger && !socket.ended => {
                 socket.finish_sending();
                 self.stage = Stage::Lingering;
-                self.since = context.clock.now();
+                self.waiting_since = None;
                 self.discarded = 0;
                 Fate::Open
             }
@@ -213,18 +223,31 @@ impl Exchange {
 
     /// When the exchange has waited long enough; none while only the handler is awaited.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<Millis> {
-        let sending = self.sending.map(|_| self.send_since + limits.write_timeout);
-        let stage = match self.stage {
-            Stage::Head if !self.input.is_empty() => Some(self.since + limits.head_timeout),
-            Stage::Handling | Stage::Streaming | Stage::Discarding if self.body_is_waited_for() => {
-                Some(self.since + limits.body_timeout)
+        let sent = self.sending.map(|_| self.send_since + limits.write_timeout);
+        match (sent, self.peer_deadline(limits)) {
+            (Some(sent), Some(peer)) => Some(sent.min(peer)),
+            (sent, peer) => sent.or(peer),
+        }
+    }
+
+    fn peer_deadline(&self, limits: &Limits) -> Option<Millis> {
+        self.awaited(limits)
+            .zip(self.waiting_since)
+            .map(|(timeout, since)| since + timeout)
+    }
+
+    /// For how long the peer's next bytes may be awaited, where they are.
+    fn awaited(&self, limits: &Limits) -> Option<Millis> {
+        match self.stage {
+            // Not while it is we who read no further.
+            Stage::Head if !self.input.is_empty() && self.output.bytes() < limits.output_bytes_max => {
+                Some(limits.head_timeout)
             }
-            Stage::Lingering => Some(self.since + limits.close_timeout),
+            Stage::Handling | Stage::Streaming | Stage::Discarding if self.body_is_waited_for() => {
+                Some(limits.body_timeout)
+            }
+            Stage::Lingering => Some(limits.close_timeout),
             _ => None,
-        };
-        match (sending, stage) {
-            (Some(sending), Some(stage)) => Some(sending.min(stage)),
-            (sending, stage) => sending.or(stage),
         }
     }
 
@@ -245,26 +268,21 @@ impl Exchange {
             }
             self.send_since = now; // Slow, but alive.
         }
+        if self
+            .peer_deadline(&context.limits)
+            .is_none_or(|deadline| deadline > now)
+        {
+            return Fate::Open;
+        }
         match self.stage {
-            Stage::Head if self.since + context.limits.head_timeout <= now => {
-                self.refuse(
-                    http::StatusCode::REQUEST_TIMEOUT,
-                    "the request head took too long",
-                    context,
-                );
-            }
-            Stage::Handling | Stage::Streaming | Stage::Discarding
-                if self.body_is_waited_for() && self.since + context.limits.body_timeout <= now =>
-            {
-                self.fail(
-                    BodyError::TimedOut,
-                    http::StatusCode::REQUEST_TIMEOUT,
-                    "the request body stalled",
-                    context,
-                );
-            }
-            Stage::Lingering if self.since + context.limits.close_timeout <= now => return Fate::Closed,
-            _ => {}
+            Stage::Lingering => return Fate::Closed,
+            Stage::Head => self.refuse(StatusCode::REQUEST_TIMEOUT, "the request head took too long", context),
+            _ => self.fail(
+                BodyError::TimedOut,
+                StatusCode::REQUEST_TIMEOUT,
+                "the request body stalled",
+                context,
+            ),
         }
         Fate::Open
     }
@@ -273,7 +291,7 @@ impl Exchange {
     pub(super) fn fail<R>(
         &mut self,
         error: BodyError,
-        status: http::StatusCode,
+        status: StatusCode,
         reason: &'static str,
         context: &mut Context<R>,
     ) {

@@ -23,7 +23,8 @@ impl Exchange {
     /// Bytes have come.
     pub(super) fn receive<R: Ring>(&mut self, view: View, socket: &mut Socket, context: &mut Context<R>) {
         match self.stage {
-            Stage::Ending => {}
+            // It may be more than the kernel can take from a closed socket without resetting the connection.
+            Stage::Ending => self.linger = true,
             Stage::Lingering => {
                 self.discarded += view.len() as u64;
                 if self.discarded > context.limits.close_bytes_max {
@@ -31,10 +32,7 @@ impl Exchange {
                     self.stage = Stage::Ending;
                 }
             }
-            stage => {
-                if stage == Stage::Head && self.input.is_empty() {
-                    self.since = context.clock.now();
-                }
+            _ => {
                 self.input.push(view);
                 self.advance(socket, context);
             }
@@ -95,6 +93,7 @@ impl Exchange {
 
     /// Calls the service with a request, after its body has been let in as far as it is here.
     fn handle_head<R: Ring>(&mut self, head: Head, bytes: Chunk, socket: &mut Socket, context: &mut Context<R>) {
+        self.waiting_since = None;
         socket.served = socket.served.saturating_add(1);
         self.request = Traits {
             keep_alive: head.keep_alive() && socket.served < context.limits.requests_max,
@@ -114,7 +113,6 @@ impl Exchange {
             Started::Ended(outcome) => self.conclude(outcome, socket, context),
             Started::Pending(call) => {
                 self.stage = Stage::Handling;
-                self.since = context.clock.now();
                 let (shared, key) = (Rc::clone(&context.shared), socket.key);
                 self.task = Some(task::spawn(&context.shared, async move {
                     let outcome = handler::finish(call).await;
@@ -171,7 +169,7 @@ impl Exchange {
             return false;
         }
         if !self.input.is_empty() {
-            self.since = context.clock.now();
+            self.waiting_since = None;
             self.request.expects_continue = false;
         }
         match self.input.take_body(decoder, |data| pipe.give(data.into())) {
@@ -220,7 +218,7 @@ impl Exchange {
             let mut discarded = 0;
             let finished = self.input.take_body(decoder, |data| discarded += data.len() as u64);
             if discarded > 0 {
-                self.since = context.clock.now();
+                self.waiting_since = None;
             }
             self.discarded += discarded;
             match finished {
@@ -250,7 +248,6 @@ impl Exchange {
         if self.request.keep_alive {
             self.request = Traits::default();
             self.stage = Stage::Head;
-            self.since = context.clock.now();
         } else {
             // Pipelined requests behind the last one are not executed (RFC 9112 §9.6).
             self.linger |= !self.input.is_empty();

@@ -178,13 +178,13 @@ impl Exchange {
             (end, _) => end == End::Finished,
         };
         self.outbound = None;
-        self.end_stream(whole, context);
+        self.end_stream(whole);
         true
     }
 
     /// The streamed body is queued, or will not be whole, which the client has to see: by the missing last chunk, by the
     /// missing bytes, or by a reset where the end of the connection would mean the end of the body.
-    fn end_stream<R>(&mut self, whole: bool, context: &mut Context<R>) {
+    fn end_stream(&mut self, whole: bool) {
         match self.stage {
             Stage::Upgraded => {
                 self.drop_pipes(BodyError::Closed);
@@ -194,7 +194,6 @@ impl Exchange {
             _ if whole => self.stage = Stage::Discarding,
             _ => {
                 self.drop_pipes(BodyError::Closed);
-                self.since = context.clock.now();
                 self.reset_at_end = self.request.is_1_0;
                 self.stage = Stage::Ending;
             }
