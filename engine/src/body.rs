@@ -15,7 +15,7 @@ use crate::pipe::Pipe;
 ///
 /// A body is received while it is read: what the handler does not take holds the sender back (TCP backpressure). Where
 /// the client announced `Expect: 100-continue`, the first read sends `100 Continue` (RFC 9110 §10.1.1). All handles to
-/// one request's body read the same chunks: what one has taken, the others do not see.
+/// one request's body read the same chunks: what one has taken, the others do not see. One of them may wait at a time.
 ///
 /// A body that is malformed or too long, or that stalls past `body_timeout`, ends its handler where the response has
 /// not begun: the handler's future is dropped and the client gets the exact status (400, 413, 408). So a handler that
@@ -37,7 +37,7 @@ use crate::pipe::Pipe;
 /// })?;
 /// # Ok::<(), ringlane::Error>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Body {
     pipe: Option<Rc<Pipe>>,
     length: Option<u64>,
@@ -45,6 +45,7 @@ pub struct Body {
 
 impl Body {
     pub(crate) fn new(pipe: Rc<Pipe>, length: Option<u64>) -> Body {
+        pipe.add_taker();
         Body {
             pipe: Some(pipe),
             length,
@@ -59,6 +60,7 @@ impl Body {
 
     /// The next chunk, as soon as it has been received; none at the end.
     pub async fn next(&mut self) -> Option<Result<Chunk, BodyError>> {
+        let _waiting = self.pipe.as_deref().map(Waiting);
         std::future::poll_fn(|context| self.poll_chunk(context)).await
     }
 
@@ -98,12 +100,33 @@ impl Stream for Body {
     }
 }
 
+/// Whoever gives up waiting for a chunk no longer holds the client to its time.
+struct Waiting<'a>(&'a Pipe);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.stop_waiting();
+    }
+}
+
 impl Drop for Body {
     /// The last handle tells the connection to throw the rest away.
     fn drop(&mut self) {
-        // Two references: this one, and the connection's.
-        if let Some(pipe) = self.pipe.take().filter(|pipe| Rc::strong_count(pipe) == 2) {
-            pipe.abandon();
+        if let Some(pipe) = &self.pipe {
+            pipe.remove_taker();
+        }
+    }
+}
+
+impl Clone for Body {
+    /// Another handle to the same body.
+    fn clone(&self) -> Body {
+        if let Some(pipe) = &self.pipe {
+            pipe.add_taker();
+        }
+        Body {
+            pipe: self.pipe.clone(),
+            length: self.length,
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Context<R> {
     pub(crate) starved: Vec<Key>,
     /// The server is stopping: responses close their connections.
     pub(crate) draining: bool,
+    /// It has been stopping for so long that connections without a request are closed.
+    pub(crate) closes_idle: bool,
     #[expect(clippy::vec_box, reason = "connections hold the box, so that idle ones are small")]
     spare_exchanges: Vec<Box<Exchange>>,
 }
@@ -53,6 +55,7 @@ impl<R> Context<R> {
             touched: Vec::new(),
             starved: Vec::new(),
             draining: false,
+            closes_idle: false,
             spare_exchanges: Vec::new(),
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Pipe {
     waited_for: Cell<bool>,
     /// The core has been told and has not looked yet.
     told: Cell<bool>,
+    /// Inbound: how many handles can still take a chunk.
+    takers: Cell<usize>,
 }
 
 /// Whether more chunks will come.
@@ -51,6 +53,7 @@ impl Pipe {
             waker: Cell::new(None),
             waited_for: Cell::new(false),
             told: Cell::new(false),
+            takers: Cell::new(0),
         })
     }
 
@@ -116,9 +119,13 @@ impl Pipe {
         self.wake_task();
     }
 
+    /// Either: the news of this pipe has arrived; from here on there may be further ones.
+    pub(crate) fn handle_news(&self) {
+        self.told.set(false);
+    }
+
     /// Outbound: takes a chunk.
     pub(crate) fn take(&self) -> Option<Chunk> {
-        self.told.set(false);
         let chunk = self.pop();
         if chunk.is_some() {
             self.waited_for.set(false);
@@ -129,8 +136,12 @@ impl Pipe {
 
     /// Inbound: whether the task waits for a chunk.
     pub(crate) fn is_waited_for(&self) -> bool {
-        self.told.set(false);
         self.waited_for.get()
+    }
+
+    /// Inbound: whether nobody will take any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.takers.get() == 0
     }
 
     /// Inbound: throws away what the task will not take.
@@ -160,6 +171,11 @@ impl Pipe {
                 Poll::Pending
             }
         }
+    }
+
+    /// Inbound: says that the task does not wait any more.
+    pub(crate) fn stop_waiting(&self) {
+        self.waited_for.set(false);
     }
 
     /// Outbound: waits until fewer than `limit` bytes lie in the pipe, or fails once nobody takes them any more.
@@ -201,9 +217,16 @@ impl Pipe {
         }
     }
 
-    /// Inbound: says that nobody will take any more.
-    pub(crate) fn abandon(&self) {
-        if self.end.get() == End::Open || self.bytes.get() > 0 {
+    /// Inbound: one more handle can take chunks.
+    pub(crate) fn add_taker(&self) {
+        self.takers.set(self.takers.get() + 1);
+    }
+
+    /// Inbound: one handle less. Behind the last one the core throws the rest away.
+    pub(crate) fn remove_taker(&self) {
+        let takers = self.takers.get().saturating_sub(1);
+        self.takers.set(takers);
+        if takers == 0 {
             self.discard();
             self.tell_core();
         }

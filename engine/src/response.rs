@@ -71,9 +71,9 @@ where
 }
 
 impl Response {
-    /// A response without a body.
+    /// A response without a body. A status below 200 cannot be a final answer and becomes 500.
     pub fn new(status: StatusCode) -> Response {
-        Response::with_body(status, None, ResponseBody::Whole(Chunk::default()))
+        Response::with_body(StatusCode::OK, None, ResponseBody::Whole(Chunk::default())).with_status(status)
     }
 
     /// 200 with text: `Content-Type: text/plain; charset=utf-8`.
@@ -172,13 +172,13 @@ impl Response {
         }
     }
 
-    /// Changes the status. A status below 200 cannot be a final answer and becomes 500.
+    /// Changes the status. A status below 200 cannot be a final answer and becomes 500. An upgrade's is 101 and stays.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Response {
-        self.status = if status.is_informational() {
-            StatusCode::INTERNAL_SERVER_ERROR
-        } else {
-            status
+        self.status = match self.body {
+            ResponseBody::Upgrade { .. } => StatusCode::SWITCHING_PROTOCOLS,
+            _ if status.is_informational() => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => status,
         };
         self
     }

@@ -158,6 +158,7 @@ impl Server {
             }
             drop(report);
             // Ends early, and with fewer, where a core does not come up.
+            let stop = StopOnExit(control); // Where `on_ready` panics.
             if reports.iter().take(cores.len()).count() == cores.len()
                 && let Some(on_ready) = on_ready
             {
@@ -167,6 +168,7 @@ impl Server {
                     config: config.clone(),
                 });
             }
+            std::mem::forget(stop);
             let mut outcome = Ok(0);
             for (core, thread) in threads {
                 let result = thread.join().unwrap_or(Err(Error::CorePanicked { core }));

@@ -9,15 +9,15 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_io::{AsyncRead, AsyncWrite};
 
-use crate::body::BodyError;
 use crate::chunk::Chunk;
 use crate::pipe::{End, Pipe};
 
 /// An upgraded connection, given to the function of [`Response::upgrade`](crate::Response::upgrade).
 ///
 /// It implements `AsyncRead` and `AsyncWrite` of the `futures` crates. Reading holds the sender back when it falls
-/// behind; writing waits while `output_bytes_max` is queued. What was sent behind the request's head arrives here. Dropping
-/// it closes the connection once all that was written has been sent.
+/// behind; writing waits while `output_bytes_max` is queued. What was sent behind the request's head arrives here. Closing
+/// it ends the own direction, dropping it the connection, once all that was written has been sent. A server that stops
+/// lets the input end.
 pub struct Upgraded {
     input: Rc<Pipe>,
     output: Rc<Pipe>,
@@ -28,6 +28,7 @@ pub struct Upgraded {
 
 impl Upgraded {
     pub(crate) fn new(input: Rc<Pipe>, output: Rc<Pipe>, output_bytes_max: usize) -> Upgraded {
+        input.add_taker();
         Upgraded {
             input,
             output,
@@ -98,6 +99,7 @@ impl AsyncWrite for Upgraded {
         self.output.poll_drained(context).map_err(io::Error::from)
     }
 
+    /// Waits until all is sent as far as `poll_flush` does, and then tells the peer that no more comes. Reading goes on.
     fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.output.close(End::Finished);
         self.poll_flush(context)
@@ -107,8 +109,7 @@ impl AsyncWrite for Upgraded {
 impl Drop for Upgraded {
     fn drop(&mut self) {
         self.output.close(End::Finished);
-        self.input.end_with(End::Failed(BodyError::Closed));
-        self.input.abandon();
+        self.input.remove_taker();
     }
 }
 

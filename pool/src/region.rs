@@ -88,7 +88,7 @@ impl Region {
     /// `offset` and `bytes` are multiples of the page size and lie within the region. No reference into the range
     /// exists, and nobody else (such as the kernel on our behalf) is writing to it.
     pub(crate) unsafe fn give_back(&self, offset: usize, bytes: usize) -> io::Result<()> {
-        debug_assert!(offset % self.page_bytes == 0 && bytes % self.page_bytes == 0);
+        debug_assert!(offset.is_multiple_of(self.page_bytes) && bytes.is_multiple_of(self.page_bytes));
         debug_assert!(offset <= self.bytes && bytes <= self.bytes - offset);
         // SAFETY: the caller keeps the range within the mapping.
         let start = unsafe { self.start.add(offset) };

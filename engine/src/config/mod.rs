@@ -287,6 +287,18 @@ impl Config {
                 "ring_entries is out of range: choose a power of two from 32 to 32768",
             ),
             (
+                self.output_bytes_max >= 1 << 10,
+                "output_bytes_max is below 1KiB: choose a larger one",
+            ),
+            (
+                self.keepalive.is_none_or(|time| time >= Duration::from_secs(1)),
+                "keepalive is below 1s: choose at least 1s, or none",
+            ),
+            (
+                self.linger.is_none_or(|time| time.subsec_nanos() == 0),
+                "linger is not a number of whole seconds: choose one, or none",
+            ),
+            (
                 (1..=i32::MAX as u32).contains(&self.backlog),
                 "backlog is out of range: choose 1 to 2147483647",
             ),
@@ -339,7 +351,8 @@ mod tests {
     fn what_display_prints_the_environment_takes() {
         let mut config = Config::default();
         config.cores = Cores::List(vec![0, 2]);
-        config.linger = Some(Duration::from_millis(1500));
+        config.linger = Some(Duration::from_secs(15));
+        config.defer_accept = Some(Duration::from_millis(1500));
         config.connections_max = NonZeroU32::new(7);
         config.send_buffer_bytes = Some(65_536);
         config.share_port = true;
@@ -371,6 +384,9 @@ mod tests {
             ("RINGLANE_CONNECTIONS_MAX", "0", "which is zero"),
             ("RINGLANE_NODELAY", "maybe", "write on or off"),
             ("RINGLANE_BUFFER_BYTES", "3KiB", "power of two"),
+            ("RINGLANE_OUTPUT_BYTES_MAX", "0", "below 1KiB"),
+            ("RINGLANE_KEEPALIVE", "500ms", "at least 1s"),
+            ("RINGLANE_LINGER", "1500ms", "whole seconds"),
             ("RINGLANE_TTL", "256", "choose 1 to 255"),
             ("RINGLANE_IDEL_TIMEOUT", "1s", "did you mean RINGLANE_IDLE_TIMEOUT?"),
             ("RINGLANE_idle_timeout", "1s", "did you mean RINGLANE_IDLE_TIMEOUT?"),

@@ -97,7 +97,7 @@ impl Value for Duration {
 
     fn write(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.as_millis() {
-            milliseconds if milliseconds % 1000 == 0 => write!(out, "{}s", milliseconds / 1000),
+            milliseconds if milliseconds.is_multiple_of(1000) => write!(out, "{}s", milliseconds / 1000),
             milliseconds => write!(out, "{milliseconds}ms"),
         }
     }
@@ -125,7 +125,7 @@ impl Value for Size {
 
     fn write(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (unit, scale) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-            if self.0 != 0 && self.0 % scale == 0 {
+            if self.0 != 0 && self.0.is_multiple_of(scale) {
                 return write!(out, "{}{unit}", self.0 / scale);
             }
         }

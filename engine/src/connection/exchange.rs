@@ -8,7 +8,7 @@
 //!    │            the request's body is used up, and the connection is kept             │
 //!    └──────────────────────────────────────────────────────────────────────────────────┤
 //!                                                                                       ▼ is not kept
-//!   Upgraded ──────────────── both directions are over ──────────────────────────────▶ Ending ──▶ Lingering
+//!   Upgraded ──────────────── its task has let go of it ─────────────────────────────▶ Ending ──▶ Lingering
 //! ```
 //!
 //! `reading` has what comes in (the stages up to the handler), `responding` what goes out; here is what both share: the
@@ -83,6 +83,8 @@ pub(super) enum Stage {
 pub(super) struct Traits {
     /// The client keeps the connection open, and so may we (RFC 9112 §9.3).
     pub(super) keep_alive: bool,
+    /// The client closes the connection, too, and sends nothing behind this request.
+    pub(super) is_last: bool,
     /// HTTP/1.0: no chunked coding, and persistence has to be said.
     pub(super) is_1_0: bool,
     /// HEAD: the response ends with its head.
@@ -100,11 +102,6 @@ pub(super) struct Inbound {
 }
 
 impl Inbound {
-    /// The handler's side has dropped the body.
-    pub(super) fn is_abandoned(&self) -> bool {
-        Rc::strong_count(&self.pipe) == 1
-    }
-
     pub(super) fn is_done(&self) -> bool {
         self.decoder.as_ref().is_some_and(Decoder::is_done)
     }
@@ -127,6 +124,20 @@ pub(super) enum Coding {
 }
 
 impl Exchange {
+    /// A request is being handled, or its response is not sent yet.
+    pub(super) fn is_busy(&self) -> bool {
+        !matches!(self.stage, Stage::Head | Stage::Lingering) || self.sending.is_some() || !self.output.is_empty()
+    }
+
+    /// The server stops: an upgraded connection's input ends, so that its task can say goodbye.
+    pub(super) fn handle_drain(&mut self) {
+        if self.stage == Stage::Upgraded
+            && let Some(inbound) = &self.inbound
+        {
+            inbound.pipe.end_with(End::Finished);
+        }
+    }
+
     /// How many pooled buffers wait on this connection to be used, at the most.
     pub(super) fn buffers_held(&self) -> usize {
         self.input.buffers() + self.inbound.as_ref().map_or(0, |inbound| inbound.pipe.chunks())
@@ -161,11 +172,10 @@ impl Exchange {
     /// All that was queued is sent: an ending connection lingers, or is closed.
     fn settle_sent(&mut self, socket: &mut Socket) -> Fate {
         match self.stage {
-            Stage::Ending if self.linger && !socket.ended => {
+            Stage::Ending if self.linger && !self.reset_at_end && !socket.ended => {
                 socket.finish_sending();
                 self.stage = Stage::Lingering;
                 self.waiting_since = None;
-                self.discarded = 0;
                 Fate::Open
             }
             Stage::Ending => {
@@ -175,6 +185,11 @@ impl Exchange {
                 Fate::Closed
             }
             Stage::Lingering if socket.ended => Fate::Closed,
+            // The upgrade's task has closed its direction.
+            Stage::Upgraded if self.outbound.is_none() => {
+                socket.finish_sending();
+                Fate::Open
+            }
             _ => Fate::Open,
         }
     }
@@ -211,6 +226,14 @@ impl Exchange {
     }
 
     pub(super) fn handle_news<R: Ring>(&mut self, news: News, socket: &mut Socket, context: &mut Context<R>) {
+        for pipe in self
+            .inbound
+            .iter()
+            .map(|inbound| &inbound.pipe)
+            .chain(self.outbound.iter().map(|out| &out.pipe))
+        {
+            pipe.handle_news();
+        }
         match news {
             News::Finished(outcome) if self.stage == Stage::Handling => {
                 self.task = None;
@@ -255,7 +278,7 @@ impl Exchange {
         let Some(inbound) = &self.inbound else { return false };
         inbound.decoder.is_some()
             && !inbound.is_done()
-            && (self.stage == Stage::Discarding || inbound.pipe.is_waited_for() || inbound.is_abandoned())
+            && (self.stage == Stage::Discarding || inbound.pipe.is_waited_for() || inbound.pipe.is_abandoned())
     }
 
     /// The deadline has passed. `Closed` where nothing can be said any more.
@@ -295,13 +318,11 @@ impl Exchange {
         reason: &'static str,
         context: &mut Context<R>,
     ) {
-        let unanswered = matches!(self.stage, Stage::Head | Stage::Handling);
-        self.drop_pipes(error);
-        if unanswered {
+        if matches!(self.stage, Stage::Head | Stage::Handling) {
+            self.drop_pipes(error);
             self.refuse(status, reason, context);
         } else {
-            self.stage = Stage::Ending;
-            self.linger = true;
+            self.end_visibly(error);
         }
     }
 

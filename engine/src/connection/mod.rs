@@ -57,6 +57,19 @@ impl Connection {
         self.exchange.is_none()
     }
 
+    /// A request is being handled, or its response is not sent yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.is_busy())
+    }
+
+    /// The server begins to stop.
+    pub(crate) fn handle_drain<R: Ring>(&mut self, context: &mut Context<R>) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.handle_drain();
+            self.socket.touch(context);
+        }
+    }
+
     /// Bytes have come, or the end of the stream, or an error; without `more` the receive has ended.
     pub(crate) fn handle_received<R: Ring>(
         &mut self,
@@ -69,7 +82,12 @@ impl Connection {
         }
         match outcome {
             Ok(Some(view)) => {
-                let exchange = self.exchange.get_or_insert_with(|| context.take_exchange());
+                let exchange = self.exchange.get_or_insert_with(|| {
+                    let mut exchange = context.take_exchange();
+                    // The first head has its time from the accept on.
+                    exchange.waiting_since = (self.socket.served == 0).then_some(self.idle_since);
+                    exchange
+                });
                 exchange.receive(view, &mut self.socket, context);
             }
             Ok(None) => {
@@ -84,6 +102,11 @@ impl Connection {
         }
         self.socket.touch(context);
         Fate::Open
+    }
+
+    /// The connection was reset while it was not received from.
+    pub(crate) fn handle_hung_up<R: Ring>(&mut self, context: &mut Context<R>) -> Fate {
+        self.cut(context)
     }
 
     /// A send has ended and gives its transmission back.
@@ -160,7 +183,7 @@ impl Connection {
         let held = exchange.buffers_held();
         self.socket.pace(held, context.limits.input_buffers_max, context);
         if exchange.is_over() {
-            if self.socket.ended {
+            if self.socket.ended || context.closes_idle {
                 return self.close(context);
             }
             self.idle_since = context.clock.now();

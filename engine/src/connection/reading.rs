@@ -23,12 +23,12 @@ impl Exchange {
     /// Bytes have come.
     pub(super) fn receive<R: Ring>(&mut self, view: View, socket: &mut Socket, context: &mut Context<R>) {
         match self.stage {
-            // It may be more than the kernel can take from a closed socket without resetting the connection.
-            Stage::Ending => self.linger = true,
-            Stage::Lingering => {
+            // What comes in now is thrown away: left in the socket it would turn the close into a reset, which may take the
+            // answer along (RFC 9112 §9.6).
+            Stage::Ending | Stage::Lingering => {
                 self.discarded += view.len() as u64;
-                if self.discarded > context.limits.close_bytes_max {
-                    self.linger = false;
+                self.linger = self.discarded <= context.limits.close_bytes_max;
+                if !self.linger {
                     self.stage = Stage::Ending;
                 }
             }
@@ -96,6 +96,7 @@ impl Exchange {
         self.waiting_since = None;
         socket.served = socket.served.saturating_add(1);
         self.request = Traits {
+            is_last: !head.keep_alive(),
             keep_alive: head.keep_alive() && socket.served < context.limits.requests_max,
             is_1_0: head.version() == http::Version::HTTP_10,
             head_only: *head.method() == http::Method::HEAD,
@@ -214,7 +215,9 @@ impl Exchange {
             pipe,
         }) = &mut self.inbound
         {
-            pipe.discard();
+            if !decoder.is_done() {
+                pipe.end_with(End::Failed(BodyError::Closed)); // For a task that still holds it.
+            }
             let mut discarded = 0;
             let finished = self.input.take_body(decoder, |data| discarded += data.len() as u64);
             if discarded > 0 {
@@ -236,11 +239,6 @@ impl Exchange {
                     self.linger = true;
                 }
             }
-            pipe.end_with(if self.linger {
-                End::Failed(BodyError::Closed)
-            } else {
-                End::Finished
-            });
         }
         self.inbound = None;
         self.task = None;
@@ -250,7 +248,7 @@ impl Exchange {
             self.stage = Stage::Head;
         } else {
             // Pipelined requests behind the last one are not executed (RFC 9112 §9.6).
-            self.linger |= !self.input.is_empty();
+            self.linger |= !self.input.is_empty() || !self.request.is_last;
             self.input.clear();
             self.stage = Stage::Ending;
         }
@@ -261,7 +259,7 @@ impl Exchange {
     fn relay<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> bool {
         if let Some(inbound) = &self.inbound {
             while let Some(piece) = self.input.pop() {
-                if !inbound.is_abandoned() {
+                if !inbound.pipe.is_abandoned() {
                     inbound.pipe.give(piece.into());
                 }
             }
@@ -269,6 +267,12 @@ impl Exchange {
                 inbound.pipe.end_with(End::Finished);
             }
         }
-        self.write_stream(context)
+        let over = self.write_stream(context);
+        if self.outbound.is_none() && self.inbound.as_ref().is_none_or(|inbound| inbound.pipe.is_abandoned()) {
+            self.drop_pipes(BodyError::Closed);
+            self.linger = true;
+            self.stage = Stage::Ending;
+        }
+        over
     }
 }

@@ -32,7 +32,8 @@ impl Exchange {
     /// Queues a response, or its head where its body is still to be made.
     fn respond<R: Ring>(&mut self, response: Response, socket: &mut Socket, context: &mut Context<R>) {
         let mut parts = response.into_parts();
-        self.request.keep_alive &= !parts.close && !context.draining && !self.leaves_too_much(context);
+        let streams = matches!(parts.body, ResponseBody::Stream { .. });
+        self.request.keep_alive &= !parts.close && !context.draining && !self.leaves_too_much(streams, context);
         match std::mem::replace(&mut parts.body, ResponseBody::Whole(Chunk::default())) {
             ResponseBody::Whole(chunk) => self.respond_whole(&parts, chunk, context),
             ResponseBody::Stream { stream, length } => self.respond_stream(&parts, stream, length, socket, context),
@@ -48,14 +49,20 @@ impl Exchange {
         }
     }
 
-    /// Whether more of the request's body is to come than is worth reading for the sake of the connection.
-    fn leaves_too_much<R>(&self, context: &Context<R>) -> bool {
-        let Some(Inbound {
-            decoder: Some(decoder), ..
-        }) = &self.inbound
+    /// Whether more of the request's body is to come than is worth reading for the sake of the connection. A streamed
+    /// response may yet read it.
+    fn leaves_too_much<R>(&self, streams: bool, context: &Context<R>) -> bool {
+        let Some(
+            inbound @ Inbound {
+                decoder: Some(decoder), ..
+            },
+        ) = &self.inbound
         else {
             return false;
         };
+        if streams && !inbound.pipe.is_abandoned() {
+            return false;
+        }
         // A client that was not told to continue may send the body or not (RFC 9110 §10.1.1): nobody can tell what
         // follows, so nothing may.
         self.request.expects_continue && !decoder.is_done()
@@ -97,8 +104,16 @@ impl Exchange {
         if framing == Framing::UntilClose {
             self.request.keep_alive = false;
         }
+        let has_body = !bodiless && !self.request.head_only;
+        if has_body
+            && self.request.expects_continue
+            && self.inbound.as_ref().is_some_and(|body| !body.pipe.is_abandoned())
+        {
+            // The stream may read the body, and then it is too late: interim responses come first (RFC 9110 §15.2).
+            self.push_continue(context);
+        }
         self.push_head(parts, framing, None, context);
-        if bodiless || self.request.head_only {
+        if !has_body {
             self.stage = Stage::Discarding;
             return;
         }
@@ -126,6 +141,9 @@ impl Exchange {
         let input = Pipe::new(Rc::clone(&context.shared), socket.key);
         let output = Pipe::new(Rc::clone(&context.shared), socket.key);
         let upgraded = Upgraded::new(Rc::clone(&input), Rc::clone(&output), context.limits.output_bytes_max);
+        if context.draining {
+            input.end_with(End::Finished);
+        }
         self.inbound = Some(Inbound {
             decoder: None,
             pipe: input,
@@ -177,27 +195,38 @@ impl Exchange {
             }
             (end, _) => end == End::Finished,
         };
-        self.outbound = None;
         self.end_stream(whole);
         true
     }
 
-    /// The streamed body is queued, or will not be whole, which the client has to see: by the missing last chunk, by the
-    /// missing bytes, or by a reset where the end of the connection would mean the end of the body.
+    /// Lets the client send the body that it has announced (RFC 9110 §10.1.1).
+    pub(super) fn push_continue<R>(&mut self, context: &mut Context<R>) {
+        self.request.expects_continue = false;
+        self.output.push_short(response::CONTINUE, &mut context.supply);
+    }
+
+    /// The streamed body is queued, or will not be whole.
     fn end_stream(&mut self, whole: bool) {
         match self.stage {
-            Stage::Upgraded => {
-                self.drop_pipes(BodyError::Closed);
-                self.linger = true;
-                self.stage = Stage::Ending;
+            Stage::Upgraded => self.outbound = None,
+            _ if whole => {
+                self.outbound = None;
+                self.stage = Stage::Discarding;
             }
-            _ if whole => self.stage = Stage::Discarding,
-            _ => {
-                self.drop_pipes(BodyError::Closed);
-                self.reset_at_end = self.request.is_1_0;
-                self.stage = Stage::Ending;
-            }
+            _ => self.end_visibly(BodyError::Closed),
         }
+    }
+
+    /// Ends the connection within a response, which the client has to see: by the missing last chunk, by the missing
+    /// bytes, or by a reset where the end of the connection would mean the end of the body (RFC 9112 §8).
+    pub(super) fn end_visibly(&mut self, error: BodyError) {
+        self.reset_at_end = self
+            .outbound
+            .as_ref()
+            .is_some_and(|outbound| outbound.coding == Coding::Raw);
+        self.drop_pipes(error);
+        self.linger = true;
+        self.stage = Stage::Ending;
     }
 
     /// Answers with the status that a broken rule calls for, as the connection's last response.
@@ -225,6 +254,7 @@ impl Exchange {
             self.output.push(reason, &mut context.supply);
         }
         self.input.clear();
+        self.discarded = 0;
         self.linger = true;
         self.stage = Stage::Ending;
     }

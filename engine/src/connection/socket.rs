@@ -16,6 +16,8 @@ pub(crate) struct Socket {
     receiving: Receiving,
     /// The peer has sent its last byte.
     pub(super) ended: bool,
+    /// Its reset is watched for, as nobody would see it while it is not received from.
+    watched: bool,
     /// It is in the round's list of touched connections.
     touched: bool,
 }
@@ -43,6 +45,7 @@ impl Socket {
             served: 0,
             receiving: Receiving::Armed,
             ended: false,
+            watched: false,
             touched: false,
         }
     }
@@ -87,6 +90,9 @@ impl Socket {
             Receiving::Armed if held >= limit => {
                 context.ring.cancel_receive(self.key);
                 self.receiving = Receiving::Ending;
+                if !std::mem::replace(&mut self.watched, true) {
+                    context.ring.watch_hang_up(self.descriptor, self.key);
+                }
             }
             Receiving::Off if held <= limit / 2 && !self.ended => {
                 context.ring.receive(self.descriptor, self.key);
@@ -100,6 +106,9 @@ impl Socket {
     pub(super) fn close<R: Ring>(&mut self, context: &mut Context<R>) {
         if self.receiving == Receiving::Armed {
             context.ring.cancel_receive(self.key);
+        }
+        if self.watched {
+            context.ring.cancel_hang_up(self.key);
         }
         context.shared.close(self.key);
         context.timers.clear(self.key.index());

@@ -52,10 +52,10 @@ impl Accepting {
     pub(super) fn handle(&mut self, outcome: Result<OwnedFd, Errno>, more: bool, now: Millis) -> Option<OwnedFd> {
         if !more {
             self.state = match outcome {
-                // Out of descriptors or of memory (accept(2)): the connection stays in the queue.
-                Err(Errno(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)) => State::Retry(now + RETRY),
-                // A connection that was gone before it was accepted, an overflow, or a cancellation.
-                _ => State::Full,
+                // An overflow of completions, a cancellation, or a connection that was gone before it was accepted.
+                Ok(_) | Err(Errno(libc::ECANCELED | libc::ECONNABORTED | libc::EINTR)) => State::Full,
+                // Out of descriptors or of memory, for the most part (accept(2)): the connection stays in the queue.
+                Err(_) => State::Retry(now + RETRY),
             };
         }
         outcome.ok()

@@ -19,6 +19,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::io;
 use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -81,6 +82,12 @@ pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> 
         // What came before the signal was on would wake nobody: one more look, and another where that left work undone.
         if !core.turn(Wait::No).map_err(failed)? && core.is_quiet() {
             parking.park(core).await;
+            if parking.broken.get() {
+                return Err(Error::System {
+                    step: "reading the eventfd of a core's io_uring",
+                    source: io::Error::last_os_error(),
+                });
+            }
             turned = Instant::now();
         }
         core.signal(false);
@@ -105,6 +112,8 @@ pub(super) async fn yield_now() {
 /// A ring with `DEFER_TASKRUN` must not be polled itself: nobody would run the deferred work that makes it readable.
 pub(crate) struct Parking {
     signalled: Rc<Cell<bool>>,
+    /// The eventfd could not be read.
+    broken: Rc<Cell<bool>>,
     guard: Rc<Guard>,
     _tasks: [glommio::Task<()>; 2],
 }
@@ -121,6 +130,8 @@ impl Parking {
         let file = unsafe { <BufferedFile as std::os::fd::FromRawFd>::from_raw_fd(own.into_raw_fd()) };
         let signalled = Rc::new(Cell::new(false));
         let note = Rc::clone(&signalled);
+        let broken = Rc::<Cell<bool>>::default();
+        let note_broken = Rc::clone(&broken);
         // One task polls each read once and is woken once. A read that the driver polled with every parking would collect
         // a waker each time, of which a glommio task has only 32,767.
         let reader = glommio::spawn_local(async move {
@@ -128,11 +139,14 @@ impl Parking {
                 note.set(true);
                 shared.wake();
             }
+            note_broken.set(true);
+            shared.wake();
         });
         let guard = Rc::<Guard>::default();
         let watch = glommio::spawn_local(Rc::clone(&guard).run());
         Ok(Parking {
             signalled,
+            broken,
             guard,
             _tasks: [reader, watch],
         })
@@ -145,7 +159,7 @@ impl Parking {
         }
         let mut timer = core.next_wait().map(Timer::new);
         std::future::poll_fn(|context| {
-            if self.signalled.take() || core.shared().has_news() {
+            if self.signalled.take() || self.broken.get() || core.shared().has_news() {
                 return Poll::Ready(());
             }
             core.shared().park(context.waker().clone());

@@ -38,7 +38,7 @@ const QUIET_BUFFERS: usize = 64;
 const ROUND: usize = 256;
 
 /// Everything that one core owns.
-pub(crate) struct Core<R> {
+pub(crate) struct Core<R: Ring> {
     context: Context<R>,
     connections: Slots<Connection>,
     accepting: Accepting,
@@ -63,7 +63,6 @@ enum Stopping {
     Draining {
         idle_until: Millis,
         until: Millis,
-        idle_closed: bool,
     },
     /// Nothing is left to do; `cut` connections were closed with their requests unanswered.
     Over {
@@ -150,6 +149,12 @@ impl<R: Ring> Core<R> {
                 }
                 None => self.context.supply.recycle(transmission),
             },
+            Completion::HungUp { key } => {
+                if let Some(connection) = self.connections.get_mut(key) {
+                    let fate = connection.handle_hung_up(&mut self.context);
+                    self.remove_if(key, fate);
+                }
+            }
             Completion::Accepted { outcome, more } => {
                 if let Some(socket) = self.accepting.handle(outcome, more, self.context.clock.now()) {
                     self.open(socket);
@@ -244,6 +249,7 @@ impl<R: Ring> Core<R> {
         if self.trim_at.is_some_and(|at| self.context.clock.now() >= at) {
             self.trim_at = None;
             if self.has_spare_memory() {
+                self.context.ring.lend_less();
                 self.context.supply.pool().trim(QUIET_BUFFERS);
             }
         }
@@ -270,8 +276,10 @@ impl<R: Ring> Core<R> {
                 self.stopping = Stopping::Draining {
                     idle_until: now + self.drain_idle_timeout,
                     until: now + self.drain_timeout,
-                    idle_closed: false,
                 };
+                for (_, connection) in self.connections.iter_mut() {
+                    connection.handle_drain(&mut self.context);
+                }
                 self.accepting.stop(&mut self.context.ring);
                 self.finish_accepting();
             }
@@ -291,21 +299,11 @@ impl<R: Ring> Core<R> {
     }
 
     fn handle_stopping(&mut self) {
-        let Stopping::Draining {
-            idle_until,
-            until,
-            idle_closed,
-        } = self.stopping
-        else {
+        let Stopping::Draining { idle_until, until } = self.stopping else {
             return;
         };
         let now = self.context.clock.now();
-        if now >= idle_until && !idle_closed {
-            self.stopping = Stopping::Draining {
-                idle_until,
-                until,
-                idle_closed: true,
-            };
+        if now >= idle_until && !std::mem::replace(&mut self.context.closes_idle, true) {
             let idle: Vec<Key> = self
                 .connections
                 .iter()
@@ -328,7 +326,7 @@ impl<R: Ring> Core<R> {
         let busy = self
             .connections
             .iter()
-            .filter(|(_, connection)| !connection.is_idle())
+            .filter(|(_, connection)| connection.is_busy())
             .count();
         for key in keys {
             self.cut(key);
@@ -356,11 +354,7 @@ impl<R: Ring> Core<R> {
         let now = self.context.clock.now();
         let until = |moment: Millis| Duration::from_millis(moment.saturating_sub(now));
         let stopping = match self.stopping {
-            Stopping::Draining {
-                idle_until,
-                idle_closed: false,
-                ..
-            } => Some(until(idle_until)),
+            Stopping::Draining { idle_until, .. } if !self.context.closes_idle => Some(until(idle_until)),
             Stopping::Draining { until: end, .. } => Some(until(end)),
             _ => None,
         };
@@ -395,5 +389,14 @@ impl<R: Ring> Core<R> {
     /// Switches the signalling of completions to a parked core.
     pub(crate) fn signal(&mut self, on: bool) {
         self.context.ring.signal(on);
+    }
+}
+
+impl<R: Ring> Drop for Core<R> {
+    /// Leaves no socket open where the core has come to an early end; the ring hands the closes in when it is dropped.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.cut_all();
+        }
     }
 }

@@ -84,6 +84,11 @@ impl Buffers {
         self.target = (self.target * 2).min(LENT_MAX);
     }
 
+    /// Lends as many as at the start from now on; those beyond are lent until they are used.
+    pub(super) fn lend_less(&mut self) {
+        self.target = LENT_AT_START;
+    }
+
     /// Tops up the buffers in the kernel's hands, as far as the pool has any.
     pub(super) fn refill(&mut self) {
         let tail_before = self.tail;

@@ -39,6 +39,12 @@ pub(crate) trait Ring {
     /// Ends the receiving of `key`. What was received before still arrives, and then a completion without `more`.
     fn cancel_receive(&mut self, key: Key);
 
+    /// Watches a connection that is not received from for its reset: one [`Completion::HungUp`].
+    fn watch_hang_up(&mut self, socket: RawFd, key: Key);
+
+    /// Ends that watch, without a completion.
+    fn cancel_hang_up(&mut self, key: Key);
+
     /// Sends all of a transmission, which the kernel borrows until [`Completion::Sent`] gives it back.
     fn send(&mut self, socket: RawFd, key: Key, transmission: Box<Transmission>) -> Sending;
 
@@ -65,6 +71,9 @@ pub(crate) trait Ring {
 
     /// Takes a kernel's complaint that it ran out of buffers: more will be lent at a time from now on.
     fn lend_more(&mut self);
+
+    /// Takes a quiet spell as a word that fewer will do again.
+    fn lend_less(&mut self);
 
     /// Switches the signalling of the ring's eventfd, which is for parking only.
     fn signal(&mut self, on: bool);
@@ -103,6 +112,8 @@ pub(crate) enum Completion {
         outcome: Result<usize, Errno>,
         transmission: Box<Transmission>,
     },
+    /// The connection was reset while it was not received from.
+    HungUp { key: Key },
     /// The watched descriptor is readable.
     Readable,
 }

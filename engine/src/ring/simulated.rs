@@ -33,6 +33,8 @@ pub(crate) struct Kernel {
 #[derive(Default)]
 struct Peer {
     receiving: Option<Key>,
+    /// Its reset is watched for.
+    watched: Option<Key>,
     /// Bytes on their way to the server, one receive each.
     pieces: VecDeque<Vec<u8>>,
     /// What comes behind them.
@@ -159,6 +161,11 @@ impl Kernel {
         let pool = self.pool.clone();
         let missing = self.buffers_missing > 0;
         let peer = self.peer(socket);
+        if let (None, Some(Err(_)), Some(key)) = (peer.receiving, peer.end, peer.watched) {
+            peer.watched = None;
+            self.completions.push_back(Completion::HungUp { key });
+            return;
+        }
         let Some(key) = peer.receiving else { return };
         let finish = |peer: &mut Peer, outcome| {
             peer.receiving = None;
@@ -238,6 +245,18 @@ impl Ring for Simulated {
         });
     }
 
+    fn watch_hang_up(&mut self, socket: RawFd, key: Key) {
+        self.with(|kernel| kernel.peer(socket).watched = Some(key));
+    }
+
+    fn cancel_hang_up(&mut self, key: Key) {
+        self.with(|kernel| {
+            for peer in kernel.sockets.values_mut().filter(|peer| peer.watched == Some(key)) {
+                peer.watched = None;
+            }
+        });
+    }
+
     fn send(&mut self, socket: RawFd, key: Key, transmission: Box<Transmission>) -> Sending {
         self.with(|kernel| {
             assert!(
@@ -280,6 +299,8 @@ impl Ring for Simulated {
     }
 
     fn lend_more(&mut self) {}
+
+    fn lend_less(&mut self) {}
 
     fn signal(&mut self, _on: bool) {}
 }

@@ -16,6 +16,8 @@ pub(super) enum Token {
     Accept,
     /// The multishot receive of a connection.
     Receive(Key),
+    /// The watch for a connection's reset.
+    HangUp(Key),
     /// A send, by its place in the table of lent transmissions.
     Send(u32),
     /// The watch on a descriptor.
@@ -32,6 +34,7 @@ impl Token {
             Token::Receive(key) => (2, key.generation(), key.index()),
             Token::Send(index) => (3, 0, index),
             Token::Watch => (4, 0, 0),
+            Token::HangUp(key) => (5, key.generation(), key.index()),
         };
         debug_assert!(generation < 1 << 24);
         kind << 56 | u64::from(generation) << 32 | u64::from(index)
@@ -45,6 +48,7 @@ impl Token {
             2 => Token::Receive(Key::from_parts(index, generation)),
             3 => Token::Send(index),
             4 => Token::Watch,
+            5 => Token::HangUp(Key::from_parts(index, generation)),
             _ => Token::Unattended,
         }
     }
@@ -63,6 +67,7 @@ mod tests {
             Token::Send(0),
             Token::Send(u32::MAX),
             Token::Receive(Key::from_parts(0, 0)),
+            Token::HangUp(Key::from_parts(7, 9)),
             Token::Receive(Key::from_parts(u32::MAX, 0x00ff_ffff)),
         ] {
             assert_eq!(Token::from_bits(token.to_bits()), token);

@@ -170,6 +170,8 @@ fn interpret(
                 transmission,
             })
         }
+        Token::HangUp(key) if outcome.is_ok() => Some(Completion::HungUp { key }),
+        Token::HangUp(_) => None,
         Token::Watch => Some(Completion::Readable),
         Token::Unattended => None,
     }
@@ -192,6 +194,16 @@ impl Ring for Uring {
 
     fn cancel_receive(&mut self, key: Key) {
         self.cancel(Token::Receive(key));
+    }
+
+    fn watch_hang_up(&mut self, socket: RawFd, key: Key) {
+        // POLLHUP and POLLERR are reported without being asked for (poll(2)), and a reset causes both.
+        let entry = opcode::PollAdd::new(Fd(socket), 0).build();
+        self.push(entry.user_data(Token::HangUp(key).to_bits()));
+    }
+
+    fn cancel_hang_up(&mut self, key: Key) {
+        self.cancel(Token::HangUp(key));
     }
 
     fn send(&mut self, socket: RawFd, key: Key, transmission: Box<Transmission>) -> Sending {
@@ -249,6 +261,10 @@ impl Ring for Uring {
 
     fn lend_more(&mut self) {
         self.buffers.lend_more();
+    }
+
+    fn lend_less(&mut self) {
+        self.buffers.lend_less();
     }
 
     fn signal(&mut self, on: bool) {
