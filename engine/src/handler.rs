@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use crate::request::Request;
 use crate::response::Response;
 use crate::service::Service;
+use crate::task::Contained;
 
 /// A core's service behind one object, so that everything else is compiled once, whatever the service.
 pub(crate) trait Handler {
@@ -103,20 +104,9 @@ impl<F: Future> Place<F> {
     }
 }
 
-/// Polls a pending call to its end; what it does when it panics is to say so.
-pub(crate) async fn finish(mut call: Pin<Box<dyn Future<Output = Response>>>) -> Outcome {
-    let outcome =
-        std::future::poll_fn(
-            |context| match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context))) {
-                Ok(poll) => poll.map(Outcome::Response),
-                Err(_) => Poll::Ready(Outcome::Panicked),
-            },
-        )
-        .await;
-    match catch_unwind(AssertUnwindSafe(|| drop(call))) {
-        Ok(()) => outcome,
-        Err(_) => Outcome::Panicked,
-    }
+/// A pending call to its end.
+pub(crate) async fn finish(call: Pin<Box<dyn Future<Output = Response>>>) -> Outcome {
+    Contained::new(call).await.map_or(Outcome::Panicked, Outcome::Response)
 }
 
 #[cfg(test)]
@@ -174,29 +164,5 @@ mod tests {
             panic!("not ready")
         };
         assert_eq!(third, fourth);
-    }
-
-    #[test]
-    fn a_panic_in_a_later_poll_is_an_outcome() {
-        let polled = Rc::new(Cell::new(false));
-        let seen = Rc::clone(&polled);
-        let call = Box::pin(async move {
-            std::future::poll_fn(|_| {
-                if seen.replace(true) {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            })
-            .await;
-            panic!("expected by the test")
-        });
-        let mut finish = std::pin::pin!(finish(call));
-        let mut context = Context::from_waker(Waker::noop());
-        assert!(finish.as_mut().poll(&mut context).is_pending());
-        assert!(matches!(
-            finish.as_mut().poll(&mut context),
-            Poll::Ready(Outcome::Panicked)
-        ));
     }
 }

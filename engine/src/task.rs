@@ -4,7 +4,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use crate::shared::Shared;
 
@@ -20,7 +20,7 @@ impl Drop for Task {
     }
 }
 
-/// Runs a future that does not panic; it is polled once before this returns.
+/// Runs a future that does not panic, or is [`Contained`]; it is polled once before this returns.
 pub(crate) fn spawn(shared: &Rc<Shared>, future: impl Future<Output = ()> + 'static) -> Task {
     shared.count_task(1);
     Task {
@@ -29,11 +29,84 @@ pub(crate) fn spawn(shared: &Rc<Shared>, future: impl Future<Output = ()> + 'sta
     }
 }
 
-/// A user's future to its end, or to its panic, which ends only itself.
-pub(crate) async fn contained(mut future: Pin<Box<dyn Future<Output = ()>>>) {
-    std::future::poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))).unwrap_or(Poll::Ready(()))
+/// Runs a user's future, or one that runs a user's; its panics end nothing else.
+pub(crate) fn spawn_contained(shared: &Rc<Shared>, future: Pin<Box<dyn Future<Output = ()>>>) -> Task {
+    let contained = Contained::new(future);
+    spawn(shared, async move {
+        let _ = contained.await;
     })
-    .await;
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+}
+
+/// A user's future, whose panics end only itself: in a poll, and in its drop, which the executor would else not survive.
+pub(crate) struct Contained<T>(Option<Pin<Box<dyn Future<Output = T>>>>);
+
+/// What a contained future comes to where it panics; the panic's message has been printed.
+#[derive(Debug)]
+pub(crate) struct Panicked;
+
+impl<T> Contained<T> {
+    pub(crate) fn new(future: Pin<Box<dyn Future<Output = T>>>) -> Contained<T> {
+        Contained(Some(future))
+    }
+
+    fn end(&mut self) -> Result<(), Panicked> {
+        let future = self.0.take();
+        catch_unwind(AssertUnwindSafe(|| drop(future))).map_err(|_| Panicked)
+    }
+}
+
+impl<T> Future for Contained<T> {
+    type Output = Result<T, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(future) = &mut self.0 else {
+            return Poll::Ready(Err(Panicked));
+        };
+        let poll = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        let output = match poll {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(_) => Err(Panicked),
+        };
+        let ended = self.end();
+        Poll::Ready(output.and_then(|output| ended.map(|()| output)))
+    }
+}
+
+impl<T> Drop for Contained<T> {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    struct PanicsInDrop;
+
+    impl Drop for PanicsInDrop {
+        fn drop(&mut self) {
+            panic!("expected by the test");
+        }
+    }
+
+    #[test]
+    fn panics_end_only_the_future() {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut poll =
+            |future: Pin<Box<dyn Future<Output = u8>>>| Pin::new(&mut Contained::new(future)).poll(&mut context);
+        assert!(matches!(poll(Box::pin(async { 7 })), Poll::Ready(Ok(7))));
+        assert!(matches!(
+            poll(Box::pin(async { panic!("expected by the test") })),
+            Poll::Ready(Err(Panicked))
+        ));
+        let held = async {
+            let _held = PanicsInDrop;
+            std::future::pending().await
+        };
+        assert!(poll(Box::pin(held)).is_pending()); // And dropped right behind it.
+    }
 }

@@ -123,10 +123,8 @@ impl Exchange {
             coding,
         });
         self.stage = Stage::Streaming;
-        self.task = Some(task::spawn(
-            &context.shared,
-            task::contained(Box::pin(pump(stream, pipe, context.limits.output_bytes_max))),
-        ));
+        let pump = pump(stream, pipe, context.limits.output_bytes_max);
+        self.task = Some(task::spawn_contained(&context.shared, Box::pin(pump)));
     }
 
     fn respond_upgrade<R: Ring>(
@@ -153,10 +151,8 @@ impl Exchange {
             coding: Coding::Raw,
         });
         self.stage = Stage::Upgraded;
-        self.task = Some(task::spawn(
-            &context.shared,
-            task::contained(Box::pin(async move { run(upgraded).await })),
-        ));
+        let run = Box::pin(async move { run(upgraded).await });
+        self.task = Some(task::spawn_contained(&context.shared, run));
     }
 
     /// Takes over what the stream has made, while not too much is queued. True once that was all.

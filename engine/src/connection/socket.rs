@@ -90,15 +90,16 @@ impl Socket {
             Receiving::Armed if held >= limit => {
                 context.ring.cancel_receive(self.key);
                 self.receiving = Receiving::Ending;
-                if !std::mem::replace(&mut self.watched, true) {
-                    context.ring.watch_hang_up(self.descriptor, self.key);
-                }
             }
             Receiving::Off if held <= limit / 2 && !self.ended => {
                 context.ring.receive(self.descriptor, self.key);
                 self.receiving = Receiving::Armed;
             }
             _ => {}
+        }
+        let held_back = matches!(self.receiving, Receiving::Off | Receiving::Ending);
+        if held_back && !self.ended && !std::mem::replace(&mut self.watched, true) {
+            context.ring.watch_hang_up(self.descriptor, self.key);
         }
     }
 

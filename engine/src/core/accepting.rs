@@ -1,5 +1,6 @@
 //! Accepting connections: on, paused at a limit, or ended for good.
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
 use crate::listener::Listener;
@@ -14,6 +15,8 @@ pub(super) struct Accepting {
     listener: Option<Listener>,
     state: State,
     connections_max: usize,
+    /// Connections that the kernel accepted beyond the limit: a multishot accept takes all that there are.
+    waiting: VecDeque<OwnedFd>,
     /// It will not be armed again.
     stopping: bool,
 }
@@ -38,6 +41,7 @@ impl Accepting {
             listener: None,
             state: State::Over,
             connections_max,
+            waiting: VecDeque::new(),
             stopping: false,
         }
     }
@@ -49,19 +53,28 @@ impl Accepting {
     }
 
     /// An accept has completed; without `more` it was the last.
-    pub(super) fn handle(&mut self, outcome: Result<OwnedFd, Errno>, more: bool, now: Millis) -> Option<OwnedFd> {
+    pub(super) fn handle(&mut self, outcome: Result<OwnedFd, Errno>, more: bool, now: Millis) {
         if !more {
-            self.state = match outcome {
+            self.state = match &outcome {
                 // An overflow of completions, a cancellation, or a connection that was gone before it was accepted.
                 Ok(_) | Err(Errno(libc::ECANCELED | libc::ECONNABORTED | libc::EINTR)) => State::Full,
                 // Out of descriptors or of memory, for the most part (accept(2)): the connection stays in the queue.
                 Err(_) => State::Retry(now + RETRY),
             };
         }
-        outcome.ok()
+        self.waiting.extend(outcome);
     }
 
-    /// Ends accepting for now where the limit is reached. A few connections may still come until the cancellation is through.
+    /// The next connection that may be served beside so many.
+    pub(super) fn next(&mut self, connections: usize) -> Option<OwnedFd> {
+        if connections < self.connections_max {
+            self.waiting.pop_front()
+        } else {
+            None
+        }
+    }
+
+    /// Ends accepting for now where the limit is reached.
     pub(super) fn pause_if_full(&mut self, connections: usize, ring: &mut impl Ring) {
         if self.state == State::On && connections >= self.connections_max {
             ring.cancel_accept();
@@ -76,7 +89,7 @@ impl Accepting {
             State::Retry(at) => now >= at,
             _ => false,
         };
-        let may = may && !self.stopping && connections < self.connections_max;
+        let may = may && !self.stopping && connections + self.waiting.len() < self.connections_max;
         if let Some(listener) = self.listener.as_ref().filter(|_| may) {
             ring.accept(listener.descriptor());
             self.state = State::On;
@@ -100,21 +113,20 @@ impl Accepting {
         self.stopping = true;
     }
 
-    /// Once accepting has ended for good, the connections that wait in the socket's queue, which is then closed. Those
+    /// Once accepting has ended for good, takes over the connections that wait in the socket's queue, and closes it. Those
     /// that had completed their handshake would else be reset, though nobody has refused them.
-    pub(super) fn sweep(&mut self) -> Vec<OwnedFd> {
+    pub(super) fn sweep(&mut self) {
         if !self.stopping || matches!(self.state, State::On | State::Ending) {
-            return Vec::new();
+            return;
         }
         self.state = State::Over;
-        let Some(listener) = self.listener.take() else {
-            return Vec::new();
-        };
-        listener.shrink_backlog();
-        std::iter::from_fn(|| listener.accept_waiting()).collect()
+        if let Some(listener) = self.listener.take() {
+            listener.shrink_backlog();
+            self.waiting.extend(std::iter::from_fn(|| listener.accept_waiting()));
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.state == State::Over
+        self.state == State::Over && self.waiting.is_empty()
     }
 }

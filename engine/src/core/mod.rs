@@ -9,7 +9,6 @@ mod driver;
 mod tests;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -124,6 +123,7 @@ impl<R: Ring> Core<R> {
         self.handle_timers();
         self.handle_starved();
         self.end_round();
+        self.open_accepted();
         self.accepting
             .resume(self.connections.len(), self.context.clock.now(), &mut self.context.ring);
         self.handle_stopping();
@@ -156,20 +156,23 @@ impl<R: Ring> Core<R> {
                 }
             }
             Completion::Accepted { outcome, more } => {
-                if let Some(socket) = self.accepting.handle(outcome, more, self.context.clock.now()) {
-                    self.open(socket);
-                }
-                self.finish_accepting();
+                self.accepting.handle(outcome, more, self.context.clock.now());
+                self.accepting.sweep();
+                self.open_accepted();
             }
             Completion::Readable => self.handle_order(),
         }
     }
 
-    fn open(&mut self, socket: OwnedFd) {
-        let key = self.connections.vacant_key();
-        let connection = Connection::open(key, socket, &mut self.context);
-        let inserted = self.connections.insert(connection);
-        debug_assert_eq!(key, inserted);
+    /// Takes accepted connections over, as far as the limit allows.
+    fn open_accepted(&mut self) {
+        while let Some(socket) = self.accepting.next(self.connections.len()) {
+            let key = self.connections.vacant_key();
+            let inserted = self
+                .connections
+                .insert(Connection::open(key, socket, &mut self.context));
+            debug_assert_eq!(key, inserted);
+        }
         self.accepting
             .pause_if_full(self.connections.len(), &mut self.context.ring);
     }
@@ -281,20 +284,14 @@ impl<R: Ring> Core<R> {
                     connection.handle_drain(&mut self.context);
                 }
                 self.accepting.stop(&mut self.context.ring);
-                self.finish_accepting();
+                self.accepting.sweep();
+                self.open_accepted();
             }
             (Order::Cut, Stopping::No | Stopping::Draining { .. }) => {
                 self.accepting.stop(&mut self.context.ring);
                 self.cut_all();
             }
             _ => {}
-        }
-    }
-
-    /// Once accepting has ended for good: takes over what the listening socket's queue still holds, and closes it.
-    fn finish_accepting(&mut self) {
-        for socket in self.accepting.sweep() {
-            self.open(socket);
         }
     }
 

@@ -170,8 +170,11 @@ fn interpret(
                 transmission,
             })
         }
-        Token::HangUp(key) if outcome.is_ok() => Some(Completion::HungUp { key }),
-        Token::HangUp(_) => None,
+        // A half-close is reported as well, and is none.
+        Token::HangUp(key) => {
+            let hung_up = outcome.is_ok_and(|events| events as i32 & i32::from(libc::POLLHUP | libc::POLLERR) != 0);
+            hung_up.then_some(Completion::HungUp { key })
+        }
         Token::Watch => Some(Completion::Readable),
         Token::Unattended => None,
     }
