@@ -55,6 +55,7 @@ mod ring;
 mod server;
 mod service;
 mod shared;
+mod system;
 mod task;
 mod timers;
 mod upgrade;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockFilter, Socket, TcpKeepalive, Type};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -87,9 +87,23 @@ impl Listener {
         self.0.accept().ok().map(|(socket, _)| socket.into())
     }
 
-    /// Lets at most one further connection complete until the socket is closed.
-    pub(crate) fn shrink_backlog(&self) {
-        let _ = self.0.listen(0);
+    /// Ignores those who begin to connect from here on; who has begun may finish. A connection that completed just before
+    /// the socket is closed would be reset, though its client believes it accepted; one that has not begun is tried
+    /// again by its kernel a second later, and then refused.
+    pub(crate) fn ignore_newcomers(&self) {
+        const SYN: u32 = 0x02;
+        const SYN_AND_ACK: u32 = 0x12;
+        let op = |code: u32, yes: u8, no: u8, k: u32| SockFilter::new(code as u16, yes, no, k);
+        // What a filter sees of TCP begins with the header, whose 14th byte holds the flags (RFC 9293 §3.1).
+        let filter = [
+            op(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, 13),
+            op(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, SYN_AND_ACK),
+            op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, SYN),
+            op(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+            op(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+        ];
+        // Without the filter a moment remains in which a connection can be lost: no reason not to stop.
+        let _ = self.0.attach_filter(&filter);
     }
 }
 

@@ -20,16 +20,12 @@ use crate::listener::Listener;
 use crate::ring::Uring;
 use crate::service::Service;
 use crate::shared::Shared;
+use crate::system::{self, Allowance};
 
-/// What glommio needs to lock per core (its own check gives no cure).
-const MEMLOCK_BYTES: u64 = 512 * 1024;
 /// glommio's own buffers, which only its files use: its minimum.
 const EXECUTOR_BYTES: usize = 64 * 1024;
 /// The length of glommio's rings; sockets do not go through them.
 const EXECUTOR_RING: usize = 64;
-/// Descriptors that are not left to connections: per process, and per core (rings, eventfds, listening socket).
-const RESERVED_DESCRIPTORS: u64 = 32;
-const RESERVED_DESCRIPTORS_PER_CORE: u64 = 16;
 /// How many buffers a pool grows by.
 const POOL_STEP: usize = 64;
 
@@ -114,10 +110,8 @@ impl Server {
             control,
         } = self;
         let config = config.map_or_else(Config::from_env, |config| config.validate().map(|()| config))?;
-        let cores = choose_cores(&config.cores)?;
         let address = resolve(&address)?;
-        check_memlock()?;
-        let connections_max = connections_max(&config, cores.len() as u64)?;
+        let Allowance { cores, connections_max } = system::check(&config)?;
         let (address, listeners) = Listener::bind(address, cores.len(), &config)?;
         control.open(cores.len())?;
         let _signals = if signals {
@@ -130,6 +124,7 @@ impl Server {
         thread::scope(|scope| {
             let (report, reports) = mpsc::channel();
             let mut threads = Vec::new();
+            let mut outcome = Ok(0);
             for (index, (&core, listener)) in cores.iter().zip(listeners).enumerate() {
                 let report = report.clone();
                 let seat = Seat {
@@ -152,7 +147,8 @@ impl Server {
                     Ok(thread) => threads.push((core, thread)),
                     Err(error) => {
                         control.give(Order::Cut);
-                        return Err(Error::system("starting a core's thread")(error));
+                        outcome = Err(Error::system("starting a core's thread")(error));
+                        break;
                     }
                 }
             }
@@ -169,7 +165,6 @@ impl Server {
                 });
             }
             std::mem::forget(stop);
-            let mut outcome = Ok(0);
             for (core, thread) in threads {
                 let result = thread.join().unwrap_or(Err(Error::CorePanicked { core }));
                 outcome = match (outcome, result) {
@@ -368,25 +363,6 @@ impl Drop for Signals {
     }
 }
 
-/// The chosen cores, each of which the process may use.
-fn choose_cores(cores: &Cores) -> Result<Vec<usize>, Error> {
-    let allowed: Vec<usize> = core_affinity::get_core_ids()
-        .unwrap_or_default()
-        .iter()
-        .map(|core| core.id)
-        .collect();
-    match cores {
-        Cores::All if allowed.is_empty() => Err(Error::Config {
-            problem: "the process's cores could not be found out: name them, as in RINGLANE_CORES=0".to_owned(),
-        }),
-        Cores::All => Ok(allowed),
-        Cores::List(cores) => match cores.iter().find(|core| !allowed.contains(core)) {
-            None => Ok(cores.clone()),
-            Some(&core) => Err(Error::CoreUnavailable { core, allowed }),
-        },
-    }
-}
-
 fn resolve(address: &str) -> Result<SocketAddr, Error> {
     let failed = |source| Error::Address {
         address: address.to_owned(),
@@ -394,60 +370,4 @@ fn resolve(address: &str) -> Result<SocketAddr, Error> {
     };
     let nothing = || failed(std::io::Error::other("the name has no address"));
     address.to_socket_addrs().map_err(failed)?.next().ok_or_else(nothing)
-}
-
-fn limit(resource: libc::__rlimit_resource_t) -> Result<libc::rlimit, Error> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `limit` is a writable rlimit, which is all that getrlimit(2) takes.
-    if unsafe { libc::getrlimit(resource, &raw mut limit) } != 0 {
-        return Err(Error::system("reading a resource limit")(
-            std::io::Error::last_os_error(),
-        ));
-    }
-    Ok(limit)
-}
-
-fn check_memlock() -> Result<(), Error> {
-    let limit = limit(libc::RLIMIT_MEMLOCK)?.rlim_cur;
-    if limit < MEMLOCK_BYTES {
-        Err(Error::MemoryLock {
-            limit,
-            needed: MEMLOCK_BYTES,
-        })
-    } else {
-        Ok(())
-    }
-}
-
-/// How many connections each core may have: the configured number, or what descriptors allow. Raises the soft limit on
-/// descriptors to the hard one (getrlimit(2)).
-fn connections_max(config: &Config, cores: u64) -> Result<usize, Error> {
-    let mut descriptors = limit(libc::RLIMIT_NOFILE)?;
-    if descriptors.rlim_cur < descriptors.rlim_max {
-        let raised = libc::rlimit {
-            rlim_cur: descriptors.rlim_max,
-            ..descriptors
-        };
-        // SAFETY: `raised` is a readable rlimit, which is all that setrlimit(2) takes.
-        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) } == 0 {
-            descriptors = raised;
-        }
-    }
-    if let Some(connections) = config.connections_max {
-        return Ok(connections.get() as usize);
-    }
-    let reserved = RESERVED_DESCRIPTORS + cores * RESERVED_DESCRIPTORS_PER_CORE;
-    let per_core = descriptors.rlim_cur.saturating_sub(reserved) / cores;
-    if per_core == 0 {
-        return Err(Error::Config {
-            problem: format!(
-                "the process may open only {} files, which leaves none for connections on {cores} cores: raise ulimit -n, or run on fewer cores",
-                descriptors.rlim_cur
-            ),
-        });
-    }
-    Ok(usize::try_from(per_core).unwrap_or(usize::MAX))
 }

@@ -10,6 +10,9 @@ use crate::timers::Millis;
 /// After how long accepting is tried again when the system was out of descriptors or memory.
 const RETRY: Millis = 100;
 
+/// How long a stopping core waits for handshakes that have begun.
+const LAST_HANDSHAKES: Millis = 50;
+
 /// A core's accepting.
 pub(super) struct Accepting {
     listener: Option<Listener>,
@@ -17,8 +20,8 @@ pub(super) struct Accepting {
     connections_max: usize,
     /// Connections that the kernel accepted beyond the limit: a multishot accept takes all that there are.
     waiting: VecDeque<OwnedFd>,
-    /// It will not be armed again.
-    stopping: bool,
+    /// It ends for good: at this moment, or once the last completion of its accept is there.
+    stopping: Option<Millis>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +45,7 @@ impl Accepting {
             state: State::Over,
             connections_max,
             waiting: VecDeque::new(),
-            stopping: false,
+            stopping: None,
         }
     }
 
@@ -89,40 +92,47 @@ impl Accepting {
             State::Retry(at) => now >= at,
             _ => false,
         };
-        let may = may && !self.stopping && connections + self.waiting.len() < self.connections_max;
+        let may = may && self.stopping.is_none() && connections + self.waiting.len() < self.connections_max;
         if let Some(listener) = self.listener.as_ref().filter(|_| may) {
             ring.accept(listener.descriptor());
             self.state = State::On;
         }
     }
 
-    /// When accepting is tried again, where that does not depend on a connection's end.
-    pub(super) fn retry_at(&self) -> Option<Millis> {
-        match self.state {
-            State::Retry(at) => Some(at),
+    /// When accepting is tried again, or ended, where that does not depend on a connection's end.
+    pub(super) fn due_at(&self) -> Option<Millis> {
+        match (self.state, self.stopping) {
+            (State::On, stopping) => stopping,
+            (State::Retry(at), None) => Some(at),
             _ => None,
         }
     }
 
-    /// Ends accepting for good.
-    pub(super) fn stop(&mut self, ring: &mut impl Ring) {
-        if self.state == State::On {
-            ring.cancel_accept();
-            self.state = State::Ending;
+    /// Prepares to end accepting for good: nobody new is let in, and those who are just connecting have a moment.
+    pub(super) fn stop(&mut self, now: Millis) {
+        self.stopping = Some(now + LAST_HANDSHAKES);
+        if let Some(listener) = &self.listener {
+            listener.ignore_newcomers();
         }
-        self.stopping = true;
     }
 
-    /// Once accepting has ended for good, takes over the connections that wait in the socket's queue, and closes it. Those
-    /// that had completed their handshake would else be reset, though nobody has refused them.
-    pub(super) fn sweep(&mut self) {
-        if !self.stopping || matches!(self.state, State::On | State::Ending) {
+    /// Ends accepting for good when its moment has come: takes over what waits in the socket's queue, and closes it.
+    pub(super) fn finish(&mut self, now: Millis, ring: &mut impl Ring) {
+        if self.stopping.is_none_or(|at| now < at) {
             return;
         }
-        self.state = State::Over;
-        if let Some(listener) = self.listener.take() {
-            listener.shrink_backlog();
-            self.waiting.extend(std::iter::from_fn(|| listener.accept_waiting()));
+        match self.state {
+            State::On => {
+                ring.cancel_accept();
+                self.state = State::Ending;
+            }
+            State::Ending => {}
+            State::Full | State::Retry(_) | State::Over => {
+                self.state = State::Over;
+                if let Some(listener) = self.listener.take() {
+                    self.waiting.extend(std::iter::from_fn(|| listener.accept_waiting()));
+                }
+            }
         }
     }
 

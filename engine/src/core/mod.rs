@@ -123,6 +123,7 @@ impl<R: Ring> Core<R> {
         self.handle_timers();
         self.handle_starved();
         self.end_round();
+        self.accepting.finish(self.context.clock.now(), &mut self.context.ring);
         self.open_accepted();
         self.accepting
             .resume(self.connections.len(), self.context.clock.now(), &mut self.context.ring);
@@ -157,7 +158,6 @@ impl<R: Ring> Core<R> {
             }
             Completion::Accepted { outcome, more } => {
                 self.accepting.handle(outcome, more, self.context.clock.now());
-                self.accepting.sweep();
                 self.open_accepted();
             }
             Completion::Readable => self.handle_order(),
@@ -283,12 +283,9 @@ impl<R: Ring> Core<R> {
                 for (_, connection) in self.connections.iter_mut() {
                     connection.handle_drain(&mut self.context);
                 }
-                self.accepting.stop(&mut self.context.ring);
-                self.accepting.sweep();
-                self.open_accepted();
+                self.accepting.stop(now);
             }
             (Order::Cut, Stopping::No | Stopping::Draining { .. }) => {
-                self.accepting.stop(&mut self.context.ring);
                 self.cut_all();
             }
             _ => {}
@@ -359,7 +356,7 @@ impl<R: Ring> Core<R> {
         let trim = self.trim_at.map(until);
         [
             self.context.timers.next_wait(now),
-            self.accepting.retry_at().map(until),
+            self.accepting.due_at().map(until),
             stopping,
             starved,
             trim,

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use ringlane_pool::{Key, View};
 
+pub(crate) use setup::check;
 #[cfg(test)]
 pub(crate) use simulated::Simulated;
 pub(crate) use transmission::Transmission;

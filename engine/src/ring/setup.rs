@@ -15,6 +15,11 @@ const OPERATIONS: [(u8, &str); 7] = [
     (opcode::PollAdd::CODE, "poll"),
 ];
 
+/// Finds out whether a ring can be made at all.
+pub(crate) fn check(entries: u32) -> Result<(), Error> {
+    setup(entries).map(drop)
+}
+
 /// Makes a ring for the calling thread, which alone may use it from then on.
 ///
 /// - `SINGLE_ISSUER` and `DEFER_TASKRUN` (6.1, which is the floor): completions are worked off when the core enters the
