@@ -1,5 +1,6 @@
 //! Stopping a server from outside its cores: by handle or by signal.
 
+use std::io::{PipeReader, PipeWriter, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -20,14 +21,21 @@ pub(crate) enum Order {
 #[derive(Default)]
 pub(crate) struct Control {
     order: AtomicU8,
-    /// One eventfd per core, readable from the first order on.
-    wakers: OnceLock<Vec<OwnedFd>>,
+    /// One pipe per core, readable while an order has not been heard.
+    ///
+    /// Not an eventfd: its wake-up would have to signal the ring's own eventfd from within, which Linux puts off
+    /// (`eventfd_signal_allowed`), and which 6.18 was seen to do once for a ring and never again.
+    wakers: OnceLock<Vec<(PipeReader, PipeWriter)>>,
 }
 
 impl Control {
-    /// Gives each core an eventfd to watch.
+    /// Gives each core a pipe to watch.
     pub(crate) fn open(&self, cores: usize) -> Result<(), Error> {
-        let wakers: Vec<OwnedFd> = (0..cores).map(|_| eventfd()).collect::<Result<_, _>>()?;
+        let failed = Error::system("making a pipe");
+        let wakers: Vec<_> = (0..cores)
+            .map(|_| std::io::pipe())
+            .collect::<Result<_, _>>()
+            .map_err(failed)?;
         // A server is served once: `serve` takes it.
         let _ = self.wakers.set(wakers);
         if self.order() != Order::Run {
@@ -37,7 +45,15 @@ impl Control {
     }
 
     pub(crate) fn waker(&self, core: usize) -> Option<RawFd> {
-        self.wakers.get()?.get(core).map(AsRawFd::as_raw_fd)
+        self.wakers.get()?.get(core).map(|(reader, _)| reader.as_raw_fd())
+    }
+
+    /// A core has found its pipe readable: empties it, so that it can be watched again.
+    pub(crate) fn hear(&self, core: usize) {
+        if let Some((reader, _)) = self.wakers.get().and_then(|wakers| wakers.get(core)) {
+            let mut reader = reader;
+            let _ = reader.read(&mut [0; 64]);
+        }
     }
 
     pub(crate) fn order(&self) -> Order {
@@ -65,21 +81,13 @@ impl Control {
     }
 
     fn wake(&self) {
-        for waker in self.wakers.get().into_iter().flatten() {
-            let one = 1_u64;
-            // SAFETY: the descriptor is open as long as `self`, and `one` is eight readable bytes, which is what an eventfd
-            // takes (eventfd(2)).
-            unsafe { libc::write(waker.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+        for (_, writer) in self.wakers.get().into_iter().flatten() {
+            let byte = 1_u8;
+            // SAFETY: the descriptor is open as long as `self`, and `byte` is one readable byte. write(2) is called directly
+            // because it is known to be async-signal-safe (signal-safety(7)).
+            unsafe { libc::write(writer.as_raw_fd(), (&raw const byte).cast(), 1) };
         }
     }
-}
-
-/// Takes the count out of a readable eventfd, so that it can be watched again.
-pub(crate) fn clear_eventfd(eventfd: RawFd) {
-    let mut count = 0_u64;
-    // SAFETY: `count` is eight writable bytes. The descriptor has just been reported readable, so this does not block; were
-    // it closed, the call would fail.
-    unsafe { libc::read(eventfd, (&raw mut count).cast(), size_of::<u64>()) };
 }
 
 /// A new blocking eventfd with a count of zero.
@@ -116,6 +124,6 @@ mod tests {
         let control = Control::default();
         control.stop();
         control.open(1).unwrap();
-        clear_eventfd(control.waker(0).unwrap()); // Would block were it not readable.
+        control.hear(0); // Would block were it not readable.
     }
 }

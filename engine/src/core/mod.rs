@@ -18,7 +18,7 @@ use ringlane_pool::{Key, Pool, Slots};
 use crate::config::Config;
 use crate::connection::{Connection, Fate};
 use crate::context::Context;
-use crate::control::{Control, Order, clear_eventfd};
+use crate::control::{Control, Order};
 use crate::handler::Handler;
 use crate::listener::Listener;
 use crate::ring::{Completion, Ring, Wait};
@@ -269,7 +269,7 @@ impl<R: Ring> Core<R> {
     /// An order has come.
     fn handle_order(&mut self) {
         if let Some(waker) = self.control.waker(self.index) {
-            clear_eventfd(waker);
+            self.control.hear(self.index);
             self.context.ring.watch(waker);
         }
         let now = self.context.clock.now();
