@@ -78,7 +78,8 @@ impl Server {
             .args(&command[1..])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .spawn()?;
+            .spawn()
+            .map_err(|error| io::Error::other(format!("{} cannot be started: {error}", command[0])))?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line)?;
         let address = line
