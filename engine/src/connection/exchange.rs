@@ -353,12 +353,28 @@ impl Exchange {
             "the ring still gives a transmission back to this exchange"
         );
         self.drop_pipes(BodyError::Closed);
-        self.input.clear();
-        self.output.clear(supply);
-        *self = Exchange {
-            input: std::mem::take(&mut self.input),
-            output: std::mem::take(&mut self.output),
-            ..Exchange::default()
-        };
+        // Field by field, none forgotten: this is on every request's way, and a whole new one would be moved about.
+        let Exchange {
+            stage,
+            input,
+            output,
+            inbound: _,
+            outbound: _,
+            task: _,
+            request,
+            linger,
+            reset_at_end,
+            waiting_since,
+            sending: _,
+            send_since,
+            acknowledged,
+            discarded,
+        } = self;
+        input.clear();
+        output.clear(supply);
+        (*stage, *request) = (Stage::Head, Traits::default());
+        (*linger, *reset_at_end) = (false, false);
+        (*waiting_since, *send_since) = (None, 0);
+        (*acknowledged, *discarded) = (0, 0);
     }
 }

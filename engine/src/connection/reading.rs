@@ -173,7 +173,12 @@ impl Exchange {
             self.waiting_since = None;
             self.request.expects_continue = false;
         }
-        match self.input.take_body(decoder, |data| pipe.give(data.into())) {
+        let give = |data: View| {
+            if !pipe.is_abandoned() {
+                pipe.give(data.into());
+            }
+        };
+        match self.input.take_body(decoder, give) {
             Ok(true) => pipe.end_with(End::Finished),
             Ok(false) if socket.ended => {
                 // RFC 9112 §8: fewer bytes than announced.
@@ -183,12 +188,7 @@ impl Exchange {
             }
             Ok(false) => {
                 if self.request.expects_continue && pipe.is_waited_for() && self.stage == Stage::Handling {
-                    self.request.expects_continue = false;
-                    self.output
-                        .push_short(ringlane_protocol::response::CONTINUE, &mut context.supply);
-                }
-                if Rc::strong_count(pipe) == 1 {
-                    pipe.discard();
+                    self.push_continue(context);
                 }
             }
             Err(error) => {
