@@ -181,7 +181,7 @@ fn a_stop_under_load_leaves_no_request_unanswered() {
 #[test]
 fn a_stop_under_load_on_two_cores_leaves_no_request_unanswered() {
     if allowed_cores().len() < 2 {
-        eprintln!("skipped: the process may use one core only");
+        support::skip("the process may use one core only");
         return;
     }
     for _ in 0..3 {

@@ -310,7 +310,7 @@ fn a_request_may_come_byte_by_byte() {
 fn every_core_has_connections_of_its_own() {
     let cores = allowed_cores();
     if cores.len() < 2 {
-        eprintln!("skipped: the process may use one core only");
+        support::skip("the process may use one core only");
         return;
     }
     let server = TestServer::start(

@@ -14,3 +14,9 @@ pub mod services;
 pub use client::{Answer, Client, Head, LIMIT};
 pub use gate::{Count, Gate, OnDrop};
 pub use server::{TestServer, allowed_cores};
+
+/// Says that a test did not run, past the test harness, which keeps what macros print to itself.
+pub fn skip(reason: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
+}
