@@ -36,6 +36,7 @@ start() {
   local program=$1 line=
   shift
   [[ -x $1 ]] || fail "$1 is missing: cargo build --release -p ringlane-benches --bins -p ringlane-examples --example hello"
+  : >"$logs/$program" # It is read before the server's shell may have made it.
   "$@" >"$logs/$program" 2>"$logs/$program.err" &
   pid[$program]=$!
   for _ in {1..100}; do
