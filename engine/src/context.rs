@@ -7,9 +7,10 @@ use ringlane_pool::{Key, Pool};
 use ringlane_protocol::date::Date;
 
 use crate::config::Config;
-use crate::connection::{Exchange, Supply};
+use crate::connection::{Exchange, Terms};
 use crate::handler::Handler;
 use crate::shared::Shared;
+use crate::supply::Supply;
 use crate::timers::{Millis, Timers};
 
 /// How many exchanges that have ended a core keeps for their next use.
@@ -26,6 +27,8 @@ pub(crate) struct Context<R> {
     pub(crate) clock: Clock,
     /// Connections that something happened to in this round, each once.
     pub(crate) touched: Vec<Key>,
+    /// Connections that have more to do than one round allows, each once.
+    pub(crate) put_off: Vec<Key>,
     /// Connections whose receiving ended for want of a buffer.
     pub(crate) starved: Vec<Key>,
     /// The server is stopping: responses close their connections.
@@ -34,6 +37,8 @@ pub(crate) struct Context<R> {
     pub(crate) closes_idle: bool,
     #[expect(clippy::vec_box, reason = "connections hold the box, so that idle ones are small")]
     spare_exchanges: Vec<Box<Exchange>>,
+    /// How many are in use.
+    exchanges: usize,
 }
 
 impl<R> Context<R> {
@@ -53,23 +58,32 @@ impl<R> Context<R> {
             limits: Limits::new(config),
             clock: Clock::new(),
             touched: Vec::new(),
+            put_off: Vec::new(),
             starved: Vec::new(),
             draining: false,
             closes_idle: false,
             spare_exchanges: Vec::new(),
+            exchanges: 0,
         }
     }
 
     pub(crate) fn take_exchange(&mut self) -> Box<Exchange> {
+        self.exchanges += 1;
         self.spare_exchanges.pop().unwrap_or_default()
     }
 
     /// Takes an exchange back that has nothing under way any more.
     pub(crate) fn recycle_exchange(&mut self, mut exchange: Box<Exchange>) {
+        self.exchanges -= 1;
         exchange.reset(&mut self.supply);
         if self.spare_exchanges.len() < SPARE_EXCHANGES_MAX {
             self.spare_exchanges.push(exchange);
         }
+    }
+
+    /// How many exchanges are under way.
+    pub(crate) fn exchanges(&self) -> usize {
+        self.exchanges
     }
 }
 
@@ -78,8 +92,8 @@ pub(crate) struct Limits {
     pub(crate) head: ringlane_protocol::Limits,
     pub(crate) head_timeout: Millis,
     pub(crate) idle_timeout: Millis,
-    pub(crate) body_timeout: Millis,
-    pub(crate) write_timeout: Millis,
+    pub(crate) body: Terms,
+    pub(crate) write: Terms,
     pub(crate) close_timeout: Millis,
     pub(crate) close_bytes_max: u64,
     pub(crate) body_bytes_max: u64,
@@ -100,8 +114,14 @@ impl Limits {
             },
             head_timeout: millis(config.head_timeout),
             idle_timeout: millis(config.idle_timeout),
-            body_timeout: millis(config.body_timeout),
-            write_timeout: millis(config.write_timeout),
+            body: Terms {
+                timeout: millis(config.body_timeout),
+                bytes_per_second_min: config.body_bytes_per_second_min.unwrap_or(0),
+            },
+            write: Terms {
+                timeout: millis(config.write_timeout),
+                bytes_per_second_min: config.write_bytes_per_second_min.unwrap_or(0),
+            },
             close_timeout: millis(config.close_timeout),
             close_bytes_max: config.close_bytes_max,
             body_bytes_max: config.body_bytes_max,

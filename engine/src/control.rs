@@ -1,4 +1,4 @@
-//! Stopping a server from outside its cores: by handle or by signal.
+//! What reaches a server's cores from outside, and what they let be seen: orders to stop, and gauges.
 
 use std::io::{PipeReader, PipeWriter, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::error::Error;
+use crate::usage::{Gauges, Usage};
 
 /// What the cores have been told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,18 +27,22 @@ pub(crate) struct Control {
     /// Not an eventfd: its wake-up would have to signal the ring's own eventfd from within, which Linux puts off
     /// (`eventfd_signal_allowed`), and which 6.18 was seen to do once for a ring and never again.
     wakers: OnceLock<Vec<(PipeReader, PipeWriter)>>,
+    /// What each core holds, by its index.
+    gauges: OnceLock<Vec<Gauges>>,
 }
 
 impl Control {
-    /// Gives each core a pipe to watch.
-    pub(crate) fn open(&self, cores: usize) -> Result<(), Error> {
+    /// Gives each core, by the system's number, a pipe to watch and its gauges.
+    pub(crate) fn open(&self, cores: &[usize]) -> Result<(), Error> {
         let failed = Error::system("making a pipe");
-        let wakers: Vec<_> = (0..cores)
+        let wakers: Vec<_> = cores
+            .iter()
             .map(|_| std::io::pipe())
             .collect::<Result<_, _>>()
             .map_err(failed)?;
         // A server is served once: `serve` takes it.
         let _ = self.wakers.set(wakers);
+        let _ = self.gauges.set(cores.iter().map(|&core| Gauges::new(core)).collect());
         if self.order() != Order::Run {
             self.wake();
         }
@@ -78,6 +83,16 @@ impl Control {
         } else {
             Order::Cut
         });
+    }
+
+    /// Where a core says what it holds.
+    pub(crate) fn gauges(&self, core: usize) -> Option<&Gauges> {
+        self.gauges.get()?.get(core)
+    }
+
+    /// What each core holds; nothing before the server is started.
+    pub(crate) fn usage(&self) -> Vec<Usage> {
+        self.gauges.get().into_iter().flatten().map(Gauges::usage).collect()
     }
 
     fn wake(&self) {
@@ -123,7 +138,7 @@ mod tests {
     fn an_order_before_the_start_is_seen_at_the_start() {
         let control = Control::default();
         control.stop();
-        control.open(1).unwrap();
+        control.open(&[0]).unwrap();
         control.hear(0); // Would block were it not readable.
     }
 }

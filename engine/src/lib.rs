@@ -12,7 +12,7 @@
 //! }
 //! ```
 //!
-//! - [`Server`] starts it, [`Config`] tunes it, [`ServerHandle`] stops it.
+//! - [`Server`] starts it, [`Config`] tunes it, [`ServerHandle`] stops it and tells its [`Usage`].
 //! - [`Service`] is what answers; an `async` closure over a [`Request`] is one.
 //! - [`Response`] is the answer: a whole body, a stream, or an upgrade to a raw byte stream ([`Upgraded`]).
 //! - [`Body`] is what a request carries, read chunk by chunk ([`Chunk`]) without copying.
@@ -55,10 +55,12 @@ mod ring;
 mod server;
 mod service;
 mod shared;
+mod supply;
 mod system;
 mod task;
 mod timers;
 mod upgrade;
+mod usage;
 
 pub use bytes::Bytes;
 pub use http::{Method, StatusCode, Version};
@@ -73,3 +75,4 @@ pub use response::{IntoResponse, Response};
 pub use server::{Core, Ready, Server, ServerHandle};
 pub use service::Service;
 pub use upgrade::Upgraded;
+pub use usage::Usage;

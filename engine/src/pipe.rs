@@ -57,6 +57,10 @@ impl Pipe {
         })
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// How many bytes lie in the pipe.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.get()
@@ -178,10 +182,15 @@ impl Pipe {
         self.waited_for.set(false);
     }
 
-    /// Outbound: waits until fewer than `limit` bytes lie in the pipe, or fails once nobody takes them any more.
-    pub(crate) fn poll_room(&self, limit: usize, context: &Context<'_>) -> Poll<Result<(), BodyError>> {
+    /// Outbound: how many bytes may lie in the pipe at the moment.
+    pub(crate) fn room(&self) -> usize {
+        self.shared.room()
+    }
+
+    /// Outbound: waits until fewer bytes lie in the pipe than may, or fails once nobody takes them any more.
+    pub(crate) fn poll_room(&self, context: &Context<'_>) -> Poll<Result<(), BodyError>> {
         match self.end.get() {
-            End::Open if self.bytes.get() < limit => Poll::Ready(Ok(())),
+            End::Open if self.bytes.get() < self.room() => Poll::Ready(Ok(())),
             End::Open => {
                 self.wait(context);
                 Poll::Pending

@@ -21,6 +21,7 @@ use crate::ring::Uring;
 use crate::service::Service;
 use crate::shared::Shared;
 use crate::system::{self, Allowance};
+use crate::usage::Usage;
 
 /// glommio's own buffers, which only its files use: its minimum.
 const EXECUTOR_BYTES: usize = 64 * 1024;
@@ -88,7 +89,7 @@ impl Server {
         self
     }
 
-    /// A handle to stop the server from another thread.
+    /// A handle to stop the server from another thread, and to look at what it holds.
     pub fn handle(&self) -> ServerHandle {
         ServerHandle {
             control: Arc::clone(&self.control),
@@ -113,7 +114,7 @@ impl Server {
         let address = resolve(&address)?;
         let Allowance { cores, connections_max } = system::check(&config)?;
         let (address, listeners) = Listener::bind(address, cores.len(), &config)?;
-        control.open(cores.len())?;
+        control.open(&cores)?;
         let _signals = if signals {
             Some(Signals::install(&control)?)
         } else {
@@ -187,7 +188,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Stops a server; may be cloned and sent to other threads.
+/// Stops a server, and tells what it holds; may be cloned and sent to other threads.
 #[derive(Clone)]
 pub struct ServerHandle {
     control: Arc<Control>,
@@ -199,6 +200,12 @@ impl ServerHandle {
     /// `drain_timeout` is cut. A second call cuts at once. [`Server::serve`] returns when all is done.
     pub fn stop(&self) {
         self.control.stop();
+    }
+
+    /// What each core holds at the moment, in the order of [`Ready::cores`]; nothing before the server is started. It
+    /// neither waits nor slows the cores down, and may be called from handlers.
+    pub fn usage(&self) -> Vec<Usage> {
+        self.control.usage()
     }
 }
 

@@ -31,7 +31,15 @@ pub(crate) struct Shared {
     sockets: RefCell<Vec<(u32, RawFd)>>,
     /// Tasks that belong to connections and have not ended.
     tasks: Cell<usize>,
+    /// Streamed responses and upgraded connections under way, and what all of them together may have queued.
+    streams: Cell<usize>,
+    streams_bytes_max: Cell<usize>,
+    /// What one of them may.
+    stream_bytes_max: Cell<usize>,
 }
+
+/// What a stream may have queued however many there are.
+const ROOM_MIN: usize = 1024;
 
 impl Shared {
     /// Leaves news for the core, and wakes it where it is parked.
@@ -74,6 +82,22 @@ impl Shared {
 
     pub(crate) fn count_task(&self, change: isize) {
         self.tasks.set(self.tasks.get().saturating_add_signed(change));
+    }
+
+    /// Bounds what one stream, and all streams together, may have queued.
+    pub(crate) fn limit_streams(&self, one: usize, all: usize) {
+        self.stream_bytes_max.set(one);
+        self.streams_bytes_max.set(all);
+    }
+
+    pub(crate) fn count_stream(&self, change: isize) {
+        self.streams.set(self.streams.get().saturating_add_signed(change));
+    }
+
+    /// How many bytes one stream may have queued at the moment: the more there are, the fewer.
+    pub(crate) fn room(&self) -> usize {
+        let share = self.streams_bytes_max.get() / self.streams.get().max(1);
+        share.min(self.stream_bytes_max.get()).max(ROOM_MIN)
     }
 
     pub(crate) fn open(&self, key: Key, socket: RawFd) {

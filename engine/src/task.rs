@@ -23,9 +23,22 @@ impl Drop for Task {
 /// Runs a future that does not panic, or is [`Contained`]; it is polled once before this returns.
 pub(crate) fn spawn(shared: &Rc<Shared>, future: impl Future<Output = ()> + 'static) -> Task {
     shared.count_task(1);
+    let wake = WakeOnDrop(Rc::clone(shared));
     Task {
-        _task: glommio::spawn_local(future),
+        _task: glommio::spawn_local(async move {
+            let _wake = wake;
+            future.await;
+        }),
         shared: Rc::clone(shared),
+    }
+}
+
+/// Has a parked core look at what it holds, once a task has let go of its part.
+struct WakeOnDrop(Rc<Shared>);
+
+impl Drop for WakeOnDrop {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }
 

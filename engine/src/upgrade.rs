@@ -23,17 +23,15 @@ pub struct Upgraded {
     output: Rc<Pipe>,
     /// What has been taken from `input` and not yet read.
     rest: Chunk,
-    output_bytes_max: usize,
 }
 
 impl Upgraded {
-    pub(crate) fn new(input: Rc<Pipe>, output: Rc<Pipe>, output_bytes_max: usize) -> Upgraded {
+    pub(crate) fn new(input: Rc<Pipe>, output: Rc<Pipe>) -> Upgraded {
         input.add_taker();
         Upgraded {
             input,
             output,
             rest: Chunk::default(),
-            output_bytes_max,
         }
     }
 
@@ -56,7 +54,7 @@ impl Upgraded {
     ///
     /// `BrokenPipe` where the connection is gone.
     pub async fn send(&mut self, chunk: impl Into<Chunk>) -> io::Result<()> {
-        std::future::poll_fn(|context| self.output.poll_room(self.output_bytes_max, context)).await?;
+        std::future::poll_fn(|context| self.output.poll_room(context)).await?;
         self.output.send(chunk.into());
         Ok(())
     }
@@ -83,11 +81,11 @@ impl AsyncRead for Upgraded {
 
 impl AsyncWrite for Upgraded {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        match self.output.poll_room(self.output_bytes_max, context) {
+        match self.output.poll_room(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
             Poll::Ready(Ok(())) => {
-                let count = from.len().min(self.output_bytes_max);
+                let count = from.len().min(self.output.room());
                 self.output.send(Bytes::copy_from_slice(&from[..count]).into());
                 Poll::Ready(Ok(count))
             }

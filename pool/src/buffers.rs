@@ -163,6 +163,12 @@ impl Pool {
         self.shared.buffer_bytes()
     }
 
+    /// How many buffers the pool may grow to.
+    #[inline]
+    pub fn buffers_max(&self) -> usize {
+        self.shared.options().buffers_max
+    }
+
     /// Whether [`take`](Pool::take) would find nothing: all `buffers_max` buffers are in use.
     #[inline]
     pub fn is_exhausted(&self) -> bool {

@@ -119,9 +119,16 @@ knobs! {
     idle_timeout: Duration as plain = Duration::from_secs(75);
     /// How long a request body may stall while it is waited for; then 408 and close. Default: 30 s.
     body_timeout: Duration as plain = Duration::from_secs(30);
-    /// How long the peer may acknowledge no byte of a response before its connection is cut. It is looked at in steps of
-    /// this length, so that the cut comes after twice this time at the latest. Default: 30 s.
+    /// The slowest rate, in bytes per second, at which a request body may come for longer than `body_timeout`: each byte
+    /// makes up for the time that it may take, and who has used up the timeout so is answered 408. Time in which the
+    /// handler does not wait for the body does not count. Default: 240 bytes; `none` asks for any byte within the timeout.
+    body_bytes_per_second_min: Option<u64> as option_size = Some(240);
+    /// How long the peer may acknowledge no byte of a response before its connection is cut. It is looked at four times in
+    /// this time, so that the cut comes that much late at the most. Default: 30 s.
     write_timeout: Duration as plain = Duration::from_secs(30);
+    /// The slowest rate, in bytes per second, at which a peer may acknowledge a response for longer than `write_timeout`,
+    /// counted in the same way; then its connection is cut. Default: 240 bytes; `none` asks for any byte within the timeout.
+    write_bytes_per_second_min: Option<u64> as option_size = Some(240);
     /// How long a stopping server waits for the requests that it has accepted. Default: 30 s.
     drain_timeout: Duration as plain = Duration::from_secs(30);
     /// How long a stopping server still answers requests that arrive on connections that are idle, so that one which
@@ -289,6 +296,10 @@ impl Config {
             (
                 self.output_bytes_max >= 1 << 10,
                 "output_bytes_max is below 1KiB: choose a larger one",
+            ),
+            (
+                ![self.body_bytes_per_second_min, self.write_bytes_per_second_min].contains(&Some(0)),
+                "a rate is zero: choose at least 1B, or none, for body_ and write_bytes_per_second_min",
             ),
             (
                 self.keepalive.is_none_or(|time| time >= Duration::from_secs(1)),

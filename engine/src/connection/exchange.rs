@@ -21,15 +21,20 @@ use ringlane_protocol::body::Decoder;
 
 use super::Fate;
 use super::input::Input;
-use super::output::{Output, Supply};
+use super::output::Output;
+use super::patience::Patience;
 use super::socket::Socket;
 use crate::body::BodyError;
 use crate::context::{Context, Limits};
 use crate::pipe::{End, Pipe};
 use crate::ring::{Errno, Ring, Sending, Transmission};
 use crate::shared::News;
+use crate::supply::Supply;
 use crate::task::Task;
 use crate::timers::Millis;
+
+/// How often in its timeout the progress of a send is looked at.
+const LOOKS: Millis = 4;
 
 /// What a connection holds while it is not idle.
 #[derive(Default)]
@@ -51,10 +56,20 @@ pub(crate) struct Exchange {
     pub(super) reset_at_end: bool,
     /// Since when the peer has been waited for, where `awaited` says that it is; none once it has sent what that was.
     pub(super) waiting_since: Option<Millis>,
+    /// With the body of this request.
+    pub(super) patience: Patience,
+    /// Requests handled in this round.
+    pub(super) handled: u32,
+    /// It has more to do in the next round.
+    pub(super) is_put_off: bool,
+    /// No further request is read before some of the output has been sent.
+    pub(super) held_back: bool,
     sending: Option<Sending>,
-    /// Since when the send under way has made no progress, and what the peer had acknowledged then.
+    /// With the send under way: what is left of it, since when, and what the peer had acknowledged by then, if that was
+    /// looked at.
+    send_patience: Patience,
     send_since: Millis,
-    acknowledged: u64,
+    acknowledged: Option<u64>,
     /// Bytes thrown away: of the request's body while discarding, of anything while lingering.
     pub(super) discarded: u64,
 }
@@ -113,6 +128,19 @@ pub(super) struct Outbound {
     pub(super) coding: Coding,
 }
 
+impl Outbound {
+    pub(super) fn new(pipe: Rc<Pipe>, coding: Coding) -> Outbound {
+        pipe.shared().count_stream(1);
+        Outbound { pipe, coding }
+    }
+}
+
+impl Drop for Outbound {
+    fn drop(&mut self) {
+        self.pipe.shared().count_stream(-1);
+    }
+}
+
 /// How a streamed body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
@@ -154,8 +182,11 @@ impl Exchange {
             && let Some(transmission) = self.output.take(&mut context.supply)
         {
             self.sending = Some(context.ring.send(socket.descriptor(), socket.key, transmission));
+            self.send_patience = Patience::new(context.limits.write.timeout);
             self.send_since = context.clock.now();
+            self.acknowledged = None;
         }
+        (self.handled, self.is_put_off) = (0, false);
         let fate = if self.sending.is_some() {
             Fate::Open
         } else {
@@ -246,7 +277,10 @@ impl Exchange {
 
     /// When the exchange has waited long enough; none while only the handler is awaited.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<Millis> {
-        let sent = self.sending.map(|_| self.send_since + limits.write_timeout);
+        let sent = self.sending.map(|_| {
+            let look = (limits.write.timeout / LOOKS).max(1);
+            self.send_since + self.send_patience.left().min(look)
+        });
         match (sent, self.peer_deadline(limits)) {
             (Some(sent), Some(peer)) => Some(sent.min(peer)),
             (sent, peer) => sent.or(peer),
@@ -263,11 +297,9 @@ impl Exchange {
     fn awaited(&self, limits: &Limits) -> Option<Millis> {
         match self.stage {
             // Not while it is we who read no further.
-            Stage::Head if !self.input.is_empty() && self.output.bytes() < limits.output_bytes_max => {
-                Some(limits.head_timeout)
-            }
+            Stage::Head if !self.input.is_empty() && !self.held_back => Some(limits.head_timeout),
             Stage::Handling | Stage::Streaming | Stage::Discarding if self.body_is_waited_for() => {
-                Some(limits.body_timeout)
+                Some(self.patience.left())
             }
             Stage::Lingering => Some(limits.close_timeout),
             _ => None,
@@ -284,12 +316,8 @@ impl Exchange {
     /// The deadline has passed. `Closed` where nothing can be said any more.
     pub(super) fn handle_timeout<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> Fate {
         let now = context.clock.now();
-        if self.sending.is_some() && self.send_since + context.limits.write_timeout <= now {
-            let acknowledged = socket.acknowledged();
-            if std::mem::replace(&mut self.acknowledged, acknowledged) == acknowledged {
-                return Fate::Closed;
-            }
-            self.send_since = now; // Slow, but alive.
+        if self.sending.is_some() && !self.look_at_send(socket, context) {
+            return Fate::Closed;
         }
         if self
             .peer_deadline(&context.limits)
@@ -308,6 +336,32 @@ impl Exchange {
             ),
         }
         Fate::Open
+    }
+
+    /// Looks how the send under way gets on; false where the peer has been waited for long enough.
+    fn look_at_send<R: Ring>(&mut self, socket: &Socket, context: &mut Context<R>) -> bool {
+        let now = context.clock.now();
+        let acknowledged = socket.acknowledged();
+        let before = self.acknowledged.replace(acknowledged);
+        let gained = before.map_or(0, |before| acknowledged.saturating_sub(before));
+        self.send_patience
+            .pass(now - self.send_since, gained, context.limits.write);
+        self.send_since = now;
+        self.send_patience.left() > 0
+    }
+
+    /// The peer has sent some of what was waited for.
+    pub(super) fn handle_progress<R>(&mut self, bytes: usize, context: &Context<R>) {
+        let in_body = matches!(self.stage, Stage::Handling | Stage::Streaming | Stage::Discarding);
+        if let Some(since) = self.waiting_since.take_if(|_| in_body) {
+            self.patience
+                .pass(context.clock.now() - since, bytes as u64, context.limits.body);
+        }
+    }
+
+    /// How much output may be queued before it is waited for being sent.
+    pub(super) fn output_bytes_max<R>(&self, context: &Context<R>) -> usize {
+        context.limits.output_bytes_max.min(context.supply.share_bytes())
     }
 
     /// The request cannot be carried on: answers with an error where the response has not begun, else ends visibly.
@@ -365,16 +419,21 @@ impl Exchange {
             linger,
             reset_at_end,
             waiting_since,
+            patience: _,
+            handled,
+            is_put_off,
+            held_back,
             sending: _,
-            send_since,
-            acknowledged,
+            send_patience: _,
+            send_since: _,
+            acknowledged: _,
             discarded,
         } = self;
-        input.clear();
+        input.clear(supply);
         output.clear(supply);
         (*stage, *request) = (Stage::Head, Traits::default());
         (*linger, *reset_at_end) = (false, false);
-        (*waiting_since, *send_since) = (None, 0);
-        (*acknowledged, *discarded) = (0, 0);
+        (*waiting_since, *discarded) = (None, 0);
+        (*handled, *is_put_off, *held_back) = (0, false, false);
     }
 }

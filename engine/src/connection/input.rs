@@ -8,6 +8,11 @@ use ringlane_protocol::head::{self, Head};
 use ringlane_protocol::{Error, Limits};
 
 use crate::chunk::Chunk;
+use crate::supply::Supply;
+
+/// Up to this length the beginning of a head is parsed with each piece that comes. From here on it is only when there is a
+/// new line end, and each time that it has doubled: a head that comes byte by byte would cost the square of its length.
+const PROMPT_BYTES: usize = 512;
 
 /// Received bytes in order: first `partial`, then `pieces`.
 #[derive(Default)]
@@ -16,6 +21,23 @@ pub(super) struct Input {
     pieces: VecDeque<View>,
     /// The beginning of a head whose end has not come, copied together so that its buffers are free again.
     partial: Vec<u8>,
+    /// So much of `partial` has been parsed.
+    parsed: usize,
+}
+
+/// Why there is no head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeadError {
+    /// A rule is broken.
+    Invalid(Error),
+    /// It spans buffers, and the core has no memory left for that.
+    NoMemory,
+}
+
+impl From<Error> for HeadError {
+    fn from(error: Error) -> HeadError {
+        HeadError::Invalid(error)
+    }
 }
 
 impl Input {
@@ -37,34 +59,66 @@ impl Input {
         self.pieces.is_empty() && self.partial.is_empty()
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(super) fn clear(&mut self, supply: &mut Supply) {
         self.pieces.clear();
-        self.partial = Vec::new();
+        self.take_partial(supply);
+    }
+
+    fn take_partial(&mut self, supply: &mut Supply) -> Vec<u8> {
+        supply.give_head_bytes_back(self.partial.len());
+        self.parsed = 0;
+        std::mem::take(&mut self.partial)
     }
 
     /// Takes the next head and its bytes, where it is complete. A head within one buffer is not copied.
-    pub(super) fn take_head(&mut self, limits: &Limits) -> Result<Option<(Head, Chunk)>, Error> {
+    pub(super) fn take_head(
+        &mut self,
+        limits: &Limits,
+        supply: &mut Supply,
+    ) -> Result<Option<(Head, Chunk)>, HeadError> {
         while let Some(mut piece) = self.pieces.pop_front() {
             if self.partial.is_empty()
                 && let Some(head) = head::parse(&piece, limits)?
             {
                 let bytes = piece.split_to(head.len());
                 self.put_back(piece);
-                return Ok(Some((head, bytes.into())));
+                return Ok(Some((head, supply.pass_on(bytes))));
             }
             let before = self.partial.len();
+            if !supply.take_head_bytes(before, piece.len()) {
+                return Err(HeadError::NoMemory);
+            }
             self.partial.extend_from_slice(&piece);
-            if before > 0
-                && let Some(head) = head::parse(&self.partial, limits)?
-            {
+            if before == 0 {
+                self.parsed = piece.len();
+            } else if self.is_worth_parsing(before, limits) {
+                self.parsed = self.partial.len();
+                let Some(head) = head::parse(&self.partial, limits)? else {
+                    continue;
+                };
                 debug_assert!(head.len() > before, "an earlier parse saw this head whole");
                 piece.advance(head.len().saturating_sub(before));
                 self.put_back(piece);
-                self.partial.truncate(head.len());
-                return Ok(Some((head, std::mem::take(&mut self.partial).into())));
+                let mut bytes = self.take_partial(supply);
+                bytes.truncate(head.len());
+                return Ok(Some((head, bytes.into())));
             }
         }
         Ok(None)
+    }
+
+    /// Whether what came behind the first `before` bytes of a head may have completed or broken it.
+    fn is_worth_parsing(&self, before: usize, limits: &Limits) -> bool {
+        let length = self.partial.len();
+        length <= PROMPT_BYTES
+            || length >= limits.head_bytes_max
+            || length >= 2 * self.parsed
+            || memchr::memchr(b'\n', &self.partial[before..]).is_some()
+    }
+
+    /// The beginning of a head is all that comes: whether it was one.
+    pub(super) fn check_partial(&self, limits: &Limits) -> Result<(), Error> {
+        head::parse(&self.partial, limits).map(drop)
     }
 
     /// Decodes a body as far as it is here, passing its data on as views. True once the body is complete.
@@ -118,6 +172,7 @@ mod tests {
             buffers_step: 1,
         })
         .unwrap();
+        let mut supply = Supply::new(pool.clone());
         for first in 0..TWO.len() {
             for second in [first, first + (TWO.len() - first) / 2] {
                 let mut input = Input::default();
@@ -126,7 +181,7 @@ mod tests {
                 for view in views(&pool, &[&TWO[..first], &TWO[first..second], &TWO[second..]]) {
                     input.push(view);
                     while decoder.is_none()
-                        && let Some((head, bytes)) = input.take_head(&Limits::default()).unwrap()
+                        && let Some((head, bytes)) = input.take_head(&Limits::default(), &mut supply).unwrap()
                     {
                         paths.push(head.path(&bytes).to_owned());
                         if paths.len() == 2 {
@@ -147,7 +202,11 @@ mod tests {
                 }
                 assert_eq!(rest, b"rest");
                 assert!(input.is_empty());
-                assert_eq!(pool.counts().held, 0, "a buffer is still held");
+                assert_eq!(
+                    (pool.counts().held, supply.head_bytes()),
+                    (0, 0),
+                    "memory is still held"
+                );
             }
         }
     }

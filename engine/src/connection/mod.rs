@@ -6,6 +6,7 @@
 mod exchange;
 mod input;
 mod output;
+mod patience;
 mod reading;
 mod responding;
 mod socket;
@@ -20,7 +21,7 @@ use crate::shared::News;
 use crate::timers::Millis;
 
 pub(crate) use exchange::Exchange;
-pub(crate) use output::Supply;
+pub(crate) use patience::Terms;
 pub(crate) use socket::Socket;
 
 /// One accepted connection.
@@ -139,6 +140,14 @@ impl Connection {
         }
     }
 
+    /// The connection had more to do than one round allows; here is its next one.
+    pub(crate) fn handle_turn<R: Ring>(&mut self, context: &mut Context<R>) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.advance(&mut self.socket, context);
+            self.socket.touch(context);
+        }
+    }
+
     /// There are receive buffers again.
     pub(crate) fn handle_buffers<R: Ring>(&mut self, context: &mut Context<R>) {
         self.socket.handle_buffers();
@@ -174,14 +183,14 @@ impl Connection {
             if self.socket.ended {
                 return self.close(context);
             }
-            self.socket.pace(0, context.limits.input_buffers_max, context);
+            self.socket.pace(0, context);
             return Fate::Open;
         };
         if exchange.settle(&mut self.socket, context) == Fate::Closed {
             return self.close(context);
         }
         let held = exchange.buffers_held();
-        self.socket.pace(held, context.limits.input_buffers_max, context);
+        self.socket.pace(held, context);
         if exchange.is_over() {
             if self.socket.ended || context.closes_idle {
                 return self.close(context);

@@ -1,51 +1,15 @@
 //! What a connection has to send: small things encoded one behind the other into a pooled buffer, large ones in place.
 
-use ringlane_pool::{Buffer, Pool};
+use ringlane_pool::Buffer;
 use ringlane_protocol::response;
 
 use crate::chunk::Chunk;
 use crate::ring::Transmission;
+use crate::supply::Supply;
 
 /// Up to this length a chunk is copied behind its head; a longer one is sent from where it lies. Copying a kilobyte
 /// costs about as much as one more piece in a gathering send.
 const COPY_BYTES_MAX: usize = 1024;
-
-/// How many emptied transmissions a core keeps for their next use.
-const SPARES_MAX: usize = 1024;
-
-/// Where outputs get their memory: the core's pool, and its transmissions that are not in use.
-pub(crate) struct Supply {
-    pool: Pool,
-    #[expect(clippy::vec_box, reason = "the box is what is handed to the ring, and must not move")]
-    transmissions: Vec<Box<Transmission>>,
-}
-
-impl Supply {
-    pub(crate) fn new(pool: Pool) -> Supply {
-        Supply {
-            pool,
-            transmissions: Vec::new(),
-        }
-    }
-
-    pub(crate) fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    /// Keeps a transmission for its next use.
-    pub(crate) fn recycle(&mut self, mut transmission: Box<Transmission>) {
-        transmission.clear();
-        if self.transmissions.len() < SPARES_MAX {
-            self.transmissions.push(transmission);
-        }
-    }
-
-    fn transmission(&mut self) -> Box<Transmission> {
-        self.transmissions
-            .pop()
-            .unwrap_or_else(|| Box::new(Transmission::new()))
-    }
-}
 
 /// Bytes to send, in order: first `sealed`, then `open`.
 #[derive(Default)]
@@ -161,7 +125,7 @@ impl Output {
 
     fn open_another(&mut self, supply: &mut Supply) {
         self.seal(supply);
-        self.open = supply.pool.take();
+        self.open = supply.take();
     }
 
     fn seal(&mut self, supply: &mut Supply) {
@@ -175,7 +139,7 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use ringlane_pool::Options;
+    use ringlane_pool::{Options, Pool};
 
     use super::*;
 
@@ -208,7 +172,7 @@ mod tests {
             assert_eq!(transmission.gather(), expected);
             assert!(output.is_empty() && output.take(&mut supply).is_none());
             supply.recycle(transmission);
-            assert_eq!(supply.pool.counts().held, 0);
+            assert_eq!(supply.pool().counts().held, 0);
         }
     }
 

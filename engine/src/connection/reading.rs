@@ -8,6 +8,8 @@ use ringlane_protocol::body::Decoder;
 use ringlane_protocol::head::{Framing, Head};
 
 use super::exchange::{Exchange, Inbound, Stage, Traits};
+use super::input::HeadError;
+use super::patience::Patience;
 use super::socket::Socket;
 use crate::body::{Body, BodyError};
 use crate::chunk::Chunk;
@@ -18,6 +20,9 @@ use crate::request::Request;
 use crate::ring::Ring;
 use crate::shared::News;
 use crate::task;
+
+/// How many requests of one connection are handled in one round; the rest waits until others have had their turn.
+const REQUESTS_PER_ROUND: u32 = 64;
 
 impl Exchange {
     /// Bytes have come.
@@ -33,6 +38,7 @@ impl Exchange {
                 }
             }
             _ => {
+                self.handle_progress(view.len(), context);
                 self.input.push(view);
                 self.advance(socket, context);
             }
@@ -43,6 +49,10 @@ impl Exchange {
     pub(super) fn advance<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) {
         loop {
             let goes_on = match self.stage {
+                Stage::Head if self.handled >= REQUESTS_PER_ROUND => {
+                    self.put_off(socket, context);
+                    false
+                }
                 Stage::Head => self.read_head(socket, context),
                 Stage::Handling => self.read_body(socket, context),
                 Stage::Streaming => self.read_body(socket, context) || self.write_stream(context),
@@ -58,10 +68,11 @@ impl Exchange {
 
     /// Reads a head and calls the service; pauses while too much output is queued.
     fn read_head<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> bool {
-        if self.output.bytes() >= context.limits.output_bytes_max {
+        self.held_back = !self.output.is_empty() && self.output.bytes() >= self.output_bytes_max(context);
+        if self.held_back {
             return false;
         }
-        match self.input.take_head(&context.limits.head) {
+        match self.input.take_head(&context.limits.head, &mut context.supply) {
             Ok(Some((head, bytes))) => {
                 self.handle_head(head, bytes, socket, context);
                 true
@@ -69,11 +80,13 @@ impl Exchange {
             Ok(None) if !socket.ended => false,
             // RFC 9112 §8: a request that the client ended early is incomplete.
             Ok(None) if !self.input.is_empty() => {
-                self.refuse(
-                    StatusCode::BAD_REQUEST,
-                    "the connection ended within the request head",
-                    context,
-                );
+                match self.input.check_partial(&context.limits.head) {
+                    Ok(()) => {
+                        let reason = "the connection ended within the request head";
+                        self.refuse(StatusCode::BAD_REQUEST, reason, context);
+                    }
+                    Err(error) => self.refuse_error(error, context),
+                }
                 true
             }
             // The end between two requests is no error; a connection that is not idle closes once its output is sent.
@@ -84,16 +97,29 @@ impl Exchange {
                 }
                 !sent_all
             }
-            Err(error) => {
+            Err(HeadError::Invalid(error)) => {
                 self.refuse_error(error, context);
                 true
             }
+            Err(HeadError::NoMemory) => {
+                let reason = "the server has no memory left for long request heads";
+                self.refuse(StatusCode::SERVICE_UNAVAILABLE, reason, context);
+                true
+            }
+        }
+    }
+
+    /// Has the connection go on in the next round.
+    fn put_off<R: Ring>(&mut self, socket: &Socket, context: &mut Context<R>) {
+        if !std::mem::replace(&mut self.is_put_off, true) {
+            context.put_off.push(socket.key);
         }
     }
 
     /// Calls the service with a request, after its body has been let in as far as it is here.
     fn handle_head<R: Ring>(&mut self, head: Head, bytes: Chunk, socket: &mut Socket, context: &mut Context<R>) {
         self.waiting_since = None;
+        self.handled += 1;
         socket.served = socket.served.saturating_add(1);
         self.request = Traits {
             is_last: !head.keep_alive(),
@@ -148,6 +174,7 @@ impl Exchange {
             _ => None,
         };
         request.set_body(Body::new(Rc::clone(&pipe), length));
+        self.patience = Patience::new(context.limits.body.timeout);
         self.inbound = Some(Inbound {
             decoder: Some(decoder),
             pipe,
@@ -170,12 +197,11 @@ impl Exchange {
             return false;
         }
         if !self.input.is_empty() {
-            self.waiting_since = None;
             self.request.expects_continue = false;
         }
         let give = |data: View| {
             if !pipe.is_abandoned() {
-                pipe.give(data.into());
+                pipe.give(context.supply.pass_on(data));
             }
         };
         match self.input.take_body(decoder, give) {
@@ -220,9 +246,6 @@ impl Exchange {
             }
             let mut discarded = 0;
             let finished = self.input.take_body(decoder, |data| discarded += data.len() as u64);
-            if discarded > 0 {
-                self.waiting_since = None;
-            }
             self.discarded += discarded;
             match finished {
                 Ok(true) => {}
@@ -249,7 +272,7 @@ impl Exchange {
         } else {
             // Pipelined requests behind the last one are not executed (RFC 9112 §9.6).
             self.linger |= !self.input.is_empty() || !self.request.is_last;
-            self.input.clear();
+            self.input.clear(&mut context.supply);
             self.stage = Stage::Ending;
         }
         true
@@ -260,7 +283,7 @@ impl Exchange {
         if let Some(inbound) = &self.inbound {
             while let Some(piece) = self.input.pop() {
                 if !inbound.pipe.is_abandoned() {
-                    inbound.pipe.give(piece.into());
+                    inbound.pipe.give(context.supply.pass_on(piece));
                 }
             }
             if socket.ended {

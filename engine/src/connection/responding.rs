@@ -118,12 +118,9 @@ impl Exchange {
             return;
         }
         let pipe = Pipe::new(Rc::clone(&context.shared), socket.key);
-        self.outbound = Some(Outbound {
-            pipe: Rc::clone(&pipe),
-            coding,
-        });
+        self.outbound = Some(Outbound::new(Rc::clone(&pipe), coding));
         self.stage = Stage::Streaming;
-        let pump = pump(stream, pipe, context.limits.output_bytes_max);
+        let pump = pump(stream, pipe);
         self.task = Some(task::spawn_contained(&context.shared, Box::pin(pump)));
     }
 
@@ -138,7 +135,7 @@ impl Exchange {
         self.push_head(parts, Framing::None, Some(protocol), context);
         let input = Pipe::new(Rc::clone(&context.shared), socket.key);
         let output = Pipe::new(Rc::clone(&context.shared), socket.key);
-        let upgraded = Upgraded::new(Rc::clone(&input), Rc::clone(&output), context.limits.output_bytes_max);
+        let upgraded = Upgraded::new(Rc::clone(&input), Rc::clone(&output));
         if context.draining {
             input.end_with(End::Finished);
         }
@@ -146,10 +143,7 @@ impl Exchange {
             decoder: None,
             pipe: input,
         });
-        self.outbound = Some(Outbound {
-            pipe: output,
-            coding: Coding::Raw,
-        });
+        self.outbound = Some(Outbound::new(output, Coding::Raw));
         self.stage = Stage::Upgraded;
         let run = Box::pin(async move { run(upgraded).await });
         self.task = Some(task::spawn_contained(&context.shared, run));
@@ -160,7 +154,7 @@ impl Exchange {
         let Some(Outbound { pipe, coding }) = &mut self.outbound else {
             return false;
         };
-        while self.output.bytes() < context.limits.output_bytes_max {
+        while self.output.bytes() < context.shared.room() {
             let Some(mut chunk) = pipe.take() else {
                 break;
             };
@@ -249,7 +243,7 @@ impl Exchange {
         if !self.request.head_only {
             self.output.push(reason, &mut context.supply);
         }
-        self.input.clear();
+        self.input.clear(&mut context.supply);
         self.discarded = 0;
         self.linger = true;
         self.stage = Stage::Ending;
@@ -287,13 +281,10 @@ fn is_bodiless(status: StatusCode) -> bool {
 }
 
 /// Moves a stream's chunks into the pipe, as fast as the connection takes them.
-async fn pump(mut stream: std::pin::Pin<Box<dyn Chunks>>, pipe: Rc<Pipe>, room: usize) {
+async fn pump(mut stream: std::pin::Pin<Box<dyn Chunks>>, pipe: Rc<Pipe>) {
     // Where the stream panics, the pipe is closed as failed by this guard.
     let guard = CloseOnDrop(Rc::clone(&pipe));
-    while std::future::poll_fn(|context| pipe.poll_room(room, context))
-        .await
-        .is_ok()
-    {
+    while std::future::poll_fn(|context| pipe.poll_room(context)).await.is_ok() {
         match std::future::poll_fn(|context| stream.as_mut().poll_chunk(context)).await {
             Some(Ok(chunk)) => pipe.send(chunk),
             Some(Err(_)) => break,

@@ -84,8 +84,12 @@ impl Socket {
         }
     }
 
-    /// Receives on while fewer than `limit` buffers are held, and again from half of it.
-    pub(super) fn pace<R: Ring>(&mut self, held: usize, limit: usize, context: &mut Context<R>) {
+    /// Receives on while fewer buffers are held than the connection may, and again from half of that.
+    pub(super) fn pace<R: Ring>(&mut self, held: usize, context: &mut Context<R>) {
+        let limit = match held {
+            0 => context.limits.input_buffers_max,
+            _ => context.limits.input_buffers_max.min(context.supply.share().max(1)),
+        };
         match self.receiving {
             Receiving::Armed if held >= limit => {
                 context.ring.cancel_receive(self.key);

@@ -163,6 +163,7 @@ impl Parking {
                 return Poll::Ready(());
             }
             core.shared().park(context.waker().clone());
+            core.publish(); // Tasks may have let go of something since the last round.
             match timer.as_mut().map(|timer| Pin::new(timer).poll(context)) {
                 Some(Poll::Ready(_)) => Poll::Ready(()),
                 _ => Poll::Pending,

@@ -24,6 +24,7 @@ use crate::listener::Listener;
 use crate::ring::{Completion, Ring, Wait};
 use crate::shared::{News, Shared};
 use crate::timers::Millis;
+use crate::usage::Usage;
 
 use accepting::Accepting;
 
@@ -51,6 +52,7 @@ pub(crate) struct Core<R: Ring> {
     trim_at: Option<Millis>,
     completions: Vec<Completion>,
     news: Vec<(Key, News)>,
+    put_off: Vec<Key>,
     due: Vec<u32>,
 }
 
@@ -79,6 +81,8 @@ impl<R: Ring> Core<R> {
         connections_max: usize,
     ) -> Core<R> {
         let millis = |duration: Duration| duration.as_millis().min(u128::from(u32::MAX)) as Millis;
+        // What streams may have queued comes on top of the pool, as their chunks lie elsewhere.
+        shared.limit_streams(config.output_bytes_max, pool.buffers_max() * pool.buffer_bytes() / 2);
         Core {
             context: Context::new(ring, pool, handler, shared, config),
             connections: Slots::new(),
@@ -91,6 +95,7 @@ impl<R: Ring> Core<R> {
             trim_at: None,
             completions: Vec::with_capacity(ROUND),
             news: Vec::with_capacity(ROUND),
+            put_off: Vec::new(),
             due: Vec::new(),
         }
     }
@@ -106,6 +111,11 @@ impl<R: Ring> Core<R> {
 
     /// One round. True where anything happened in it.
     pub(crate) fn turn(&mut self, wait: Wait) -> io::Result<bool> {
+        let wait = if self.context.put_off.is_empty() {
+            wait
+        } else {
+            Wait::No
+        };
         self.context.ring.enter(wait, &mut self.completions)?;
         self.context.clock.read();
         Ok(self.work())
@@ -119,8 +129,9 @@ impl<R: Ring> Core<R> {
             self.handle_completion(completion);
         }
         self.completions = completions;
+        happened |= self.handle_put_off();
         happened |= self.handle_news();
-        self.handle_timers();
+        happened |= self.handle_timers();
         self.handle_starved();
         self.end_round();
         self.accepting.finish(self.context.clock.now(), &mut self.context.ring);
@@ -128,7 +139,28 @@ impl<R: Ring> Core<R> {
         self.accepting
             .resume(self.connections.len(), self.context.clock.now(), &mut self.context.ring);
         self.handle_stopping();
+        if happened {
+            self.publish();
+        }
         happened
+    }
+
+    /// Lets other threads see what the core holds.
+    pub(crate) fn publish(&self) {
+        if let Some(gauges) = self.control.gauges(self.index) {
+            gauges.set(&self.usage());
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        Usage {
+            core: 0, // The gauges know it.
+            connections: self.connections.len(),
+            exchanges: self.context.exchanges(),
+            tasks: self.context.shared.tasks(),
+            buffers: self.context.supply.pool().counts().held,
+            head_bytes: self.context.supply.head_bytes(),
+        }
     }
 
     fn handle_completion(&mut self, completion: Completion) {
@@ -177,6 +209,20 @@ impl<R: Ring> Core<R> {
             .pause_if_full(self.connections.len(), &mut self.context.ring);
     }
 
+    /// Goes on with connections that had more to do in the round before than one round allows.
+    fn handle_put_off(&mut self) -> bool {
+        let mut keys = std::mem::take(&mut self.put_off);
+        std::mem::swap(&mut keys, &mut self.context.put_off);
+        let happened = !keys.is_empty();
+        for key in keys.drain(..) {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.handle_turn(&mut self.context);
+            }
+        }
+        self.put_off = keys;
+        happened
+    }
+
     fn handle_news(&mut self) -> bool {
         if !self.context.shared.has_news() {
             return false;
@@ -192,9 +238,10 @@ impl<R: Ring> Core<R> {
         true
     }
 
-    fn handle_timers(&mut self) {
+    fn handle_timers(&mut self) -> bool {
         let mut due = std::mem::take(&mut self.due);
         self.context.timers.expire(self.context.clock.now(), &mut due);
+        let happened = !due.is_empty();
         for slot in due.drain(..) {
             if let Some(connection) = self.connections.at_mut(slot)
                 && connection.handle_timer(&mut self.context) == Fate::Closed
@@ -205,6 +252,7 @@ impl<R: Ring> Core<R> {
         }
         self.due = due;
         self.trim();
+        happened
     }
 
     /// Re-arms the receives that ended for want of a buffer, once buffers are lent again.
@@ -368,7 +416,10 @@ impl<R: Ring> Core<R> {
 
     /// Whether nothing waits to be handed to the kernel or taken from it, so that the core may sleep.
     pub(crate) fn is_quiet(&mut self) -> bool {
-        self.context.ring.is_quiet() && !self.context.shared.has_news() && self.stopped().is_none()
+        self.context.ring.is_quiet()
+            && self.context.put_off.is_empty()
+            && !self.context.shared.has_news()
+            && self.stopped().is_none()
     }
 
     /// The time as of this round.

@@ -1,0 +1,189 @@
+//! Where a core's connections get their memory from, and how much of it one of them may have.
+//!
+//! All input, and all output that is copied together, lies in the buffers of one pool. What one connection may hold
+//! depends on what the others leave: **half of what is left**, and always one buffer. A single one may so take what its own
+//! limits allow; the more of them hold something, the less each gets, and what is left never comes to nothing (the rule is
+//! known from switches with shared memory as a dynamic threshold). The last quarter is for receiving alone: where it has
+//! been reached, output is copied to the heap, and so is what handlers are given and may keep for long.
+
+use ringlane_pool::{Buffer, Pool, View};
+
+use crate::chunk::Chunk;
+use crate::ring::Transmission;
+
+/// How many emptied transmissions a core keeps for their next use.
+const SPARES_MAX: usize = 1024;
+
+/// A core's pool, its transmissions that are not in use, and the account of what lies outside of the pool.
+pub(crate) struct Supply {
+    pool: Pool,
+    buffers_max: usize,
+    /// Bytes of heads that span buffers and are gathered on the heap.
+    head_bytes: usize,
+    #[expect(clippy::vec_box, reason = "the box is what is handed to the ring, and must not move")]
+    transmissions: Vec<Box<Transmission>>,
+}
+
+impl Supply {
+    pub(crate) fn new(pool: Pool) -> Supply {
+        let buffers_max = pool.buffers_max();
+        Supply {
+            pool,
+            buffers_max,
+            head_bytes: 0,
+            transmissions: Vec::new(),
+        }
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// How many buffers nothing lies in; what lies on the heap in their stead counts as if it lay in some.
+    fn left(&self) -> usize {
+        let taken = self.pool.counts().held + self.head_bytes / self.pool.buffer_bytes();
+        self.buffers_max.saturating_sub(taken)
+    }
+
+    /// How many buffers one connection may hold at the moment, beyond its first.
+    pub(crate) fn share(&self) -> usize {
+        self.left() / 2
+    }
+
+    pub(crate) fn share_bytes(&self) -> usize {
+        self.share() * self.pool.buffer_bytes()
+    }
+
+    /// Only as much is left as receiving should have for itself.
+    pub(crate) fn is_short(&self) -> bool {
+        self.left() < self.buffers_max / 4
+    }
+
+    /// A buffer for output; none where those that are left are for input.
+    pub(crate) fn take(&self) -> Option<Buffer> {
+        if self.is_short() { None } else { self.pool.take() }
+    }
+
+    /// Received bytes for a handler, which may keep them as long as it likes: where they lie, while there are many
+    /// buffers, else as a copy.
+    pub(crate) fn pass_on(&self, view: View) -> Chunk {
+        if self.is_short() {
+            view.to_vec().into()
+        } else {
+            view.into()
+        }
+    }
+
+    /// Accounts for a head's next bytes on the heap, where so many lie already; false where that is too much.
+    pub(crate) fn take_head_bytes(&mut self, before: usize, more: usize) -> bool {
+        let grants = before == 0 || before + more <= self.share_bytes();
+        if grants {
+            self.head_bytes += more;
+        }
+        grants
+    }
+
+    /// A head is complete, or given up.
+    pub(crate) fn give_head_bytes_back(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.head_bytes, "more is given back than was taken");
+        self.head_bytes = self.head_bytes.saturating_sub(bytes);
+    }
+
+    /// How many bytes of heads lie on the heap.
+    pub(crate) fn head_bytes(&self) -> usize {
+        self.head_bytes
+    }
+
+    /// An empty transmission.
+    pub(crate) fn transmission(&mut self) -> Box<Transmission> {
+        self.transmissions
+            .pop()
+            .unwrap_or_else(|| Box::new(Transmission::new()))
+    }
+
+    /// Keeps a transmission for its next use.
+    pub(crate) fn recycle(&mut self, mut transmission: Box<Transmission>) {
+        transmission.clear();
+        if self.transmissions.len() < SPARES_MAX {
+            self.transmissions.push(transmission);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringlane_pool::Options;
+
+    use super::*;
+
+    fn supply(buffers_max: usize) -> Supply {
+        Supply::new(
+            Pool::new(Options {
+                buffer_bytes: 1024,
+                buffers_max,
+                buffers_step: 1,
+            })
+            .unwrap(),
+        )
+    }
+
+    fn received(supply: &Supply) -> View {
+        let mut buffer = supply.pool().take().unwrap();
+        buffer.extend_from_slice(b"received").unwrap();
+        buffer.freeze()
+    }
+
+    #[test]
+    fn the_more_is_held_the_less_one_may_hold() {
+        let supply = supply(64);
+        let mut held = Vec::new();
+        let mut shares = vec![supply.share()];
+        for _ in 0..64 {
+            held.push(received(&supply));
+            shares.push(supply.share());
+        }
+        assert_eq!((shares[0], shares[32], shares[64]), (32, 16, 0));
+        assert!(shares.is_sorted_by(|before, after| before >= after));
+    }
+
+    #[test]
+    fn no_number_of_greedy_connections_takes_everything() {
+        let supply = supply(1000);
+        let mut connections: Vec<Vec<View>> = (0..100).map(|_| Vec::new()).collect();
+        for _ in 0..1000 {
+            for connection in &mut connections {
+                if connection.len() < supply.share() {
+                    connection.push(received(&supply));
+                }
+            }
+        }
+        assert!(supply.left() > 0 && supply.left() < 30, "{} are left", supply.left());
+    }
+
+    #[test]
+    fn the_last_quarter_is_for_receiving() {
+        let supply = supply(8);
+        let held: Vec<Buffer> = std::iter::from_fn(|| supply.take()).collect();
+        assert_eq!(held.len(), 7, "the one that takes it below a quarter is the last");
+        let view = received(&supply);
+        let copy = supply.pass_on(view);
+        assert_eq!((&copy[..], supply.pool().counts().held), (&b"received"[..], 7));
+        drop(held);
+        let view = supply.pass_on(received(&supply));
+        assert_eq!((&view[..], supply.pool().counts().held), (&b"received"[..], 1));
+    }
+
+    #[test]
+    fn heads_on_the_heap_count() {
+        let mut supply = supply(8);
+        assert!(supply.take_head_bytes(0, 1024) && supply.take_head_bytes(1024, 2048));
+        assert_eq!((supply.head_bytes(), supply.share()), (3072, 2));
+        assert!(
+            !supply.take_head_bytes(3072, 1024),
+            "that is more than half of what is left"
+        );
+        assert!(supply.take_head_bytes(0, 1024), "everybody's first buffer is granted");
+        supply.give_head_bytes_back(4096);
+        assert_eq!((supply.head_bytes(), supply.share()), (0, 4));
+    }
+}
