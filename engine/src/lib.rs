@@ -46,6 +46,11 @@ mod context;
 mod control;
 mod core;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
+#[cfg(all(test, not(fuzzing)))]
+mod fuzz;
 mod handler;
 mod listener;
 mod pipe;

@@ -1,36 +1,68 @@
 //! Tasks on the core's glommio executor that end when their handle is dropped.
+//!
+//! They are not cancelled by glommio's own handles: in 0.9, cancelling a task that waits counts it twice and never frees
+//! it, so that every client that vanishes during a request would cost its memory for good. Here a task is told to end,
+//! and does so on its next turn.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::shared::Shared;
 
 /// A running task. Dropping it has the executor drop the task's future on its next turn.
 pub(crate) struct Task {
-    _task: glommio::Task<()>,
+    fate: Rc<Fate>,
     shared: Rc<Shared>,
+}
+
+/// What a task and its handle know of each other.
+#[derive(Default)]
+struct Fate {
+    /// The handle is gone.
+    let_go: Cell<bool>,
+    /// Wakes the task while it waits. While it has this, glommio takes the task for wanted.
+    waker: Cell<Option<Waker>>,
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
         self.shared.count_task(-1);
+        self.fate.let_go.set(true);
+        if let Some(waker) = self.fate.waker.take() {
+            waker.wake();
+        }
     }
 }
 
 /// Runs a future that does not panic, or is [`Contained`]; it is polled once before this returns.
 pub(crate) fn spawn(shared: &Rc<Shared>, future: impl Future<Output = ()> + 'static) -> Task {
     shared.count_task(1);
-    let wake = WakeOnDrop(Rc::clone(shared));
+    let fate = Rc::<Fate>::default();
+    let run = run(future, Rc::clone(&fate), WakeOnDrop(Rc::clone(shared)));
+    glommio::spawn_local(run).detach();
     Task {
-        _task: glommio::spawn_local(async move {
-            let _wake = wake;
-            future.await;
-        }),
+        fate,
         shared: Rc::clone(shared),
     }
+}
+
+/// Polls a task's future until it ends or is let go of, and drops it then.
+async fn run(future: impl Future<Output = ()>, fate: Rc<Fate>, _wake: WakeOnDrop) {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        if fate.let_go.get() || future.as_mut().poll(context).is_ready() {
+            fate.waker.take();
+            return Poll::Ready(());
+        }
+        let waker = fate.waker.take().filter(|waker| waker.will_wake(context.waker()));
+        fate.waker.set(waker.or_else(|| Some(context.waker().clone())));
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Has a parked core look at what it holds, once a task has let go of its part.

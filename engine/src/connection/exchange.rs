@@ -190,7 +190,7 @@ impl Exchange {
         let fate = if self.sending.is_some() {
             Fate::Open
         } else {
-            self.settle_sent(socket)
+            self.settle_sent(socket, context)
         };
         match self.awaited(&context.limits) {
             None => self.waiting_since = None,
@@ -201,24 +201,24 @@ impl Exchange {
     }
 
     /// All that was queued is sent: an ending connection lingers, or is closed.
-    fn settle_sent(&mut self, socket: &mut Socket) -> Fate {
+    fn settle_sent<R: Ring>(&mut self, socket: &Socket, context: &mut Context<R>) -> Fate {
         match self.stage {
             Stage::Ending if self.linger && !self.reset_at_end && !socket.ended => {
-                socket.finish_sending();
+                context.ring.finish_sending(socket.descriptor());
                 self.stage = Stage::Lingering;
                 self.waiting_since = None;
                 Fate::Open
             }
             Stage::Ending => {
                 if self.reset_at_end {
-                    socket.reset_on_close();
+                    context.ring.reset_on_close(socket.descriptor());
                 }
                 Fate::Closed
             }
             Stage::Lingering if socket.ended => Fate::Closed,
             // The upgrade's task has closed its direction.
             Stage::Upgraded if self.outbound.is_none() => {
-                socket.finish_sending();
+                context.ring.finish_sending(socket.descriptor());
                 Fate::Open
             }
             _ => Fate::Open,
@@ -341,7 +341,7 @@ impl Exchange {
     /// Looks how the send under way gets on; false where the peer has been waited for long enough.
     fn look_at_send<R: Ring>(&mut self, socket: &Socket, context: &mut Context<R>) -> bool {
         let now = context.clock.now();
-        let acknowledged = socket.acknowledged();
+        let acknowledged = context.ring.acknowledged(socket.descriptor());
         let before = self.acknowledged.replace(acknowledged);
         let gained = before.map_or(0, |before| acknowledged.saturating_sub(before));
         self.send_patience
@@ -383,7 +383,7 @@ impl Exchange {
     /// Lets go of everything, for a connection that is cut.
     pub(super) fn abandon<R: Ring>(&mut self, socket: &Socket, context: &mut Context<R>) {
         if let Some(sending) = self.sending.take() {
-            socket.reset_on_close();
+            context.ring.reset_on_close(socket.descriptor());
             context.ring.cancel_send(sending);
         }
         self.drop_pipes(BodyError::Closed);

@@ -1,6 +1,6 @@
 //! A connection's socket and its receiving: all that remains of a connection while it is idle.
 
-use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 
 use ringlane_pool::Key;
 
@@ -102,7 +102,8 @@ impl Socket {
             _ => {}
         }
         let held_back = matches!(self.receiving, Receiving::Off | Receiving::Ending);
-        if held_back && !self.ended && !std::mem::replace(&mut self.watched, true) {
+        // Behind the end of the peer's input as well: who awaits an answer may yet vanish.
+        if held_back && !std::mem::replace(&mut self.watched, true) {
             context.ring.watch_hang_up(self.descriptor, self.key);
         }
     }
@@ -118,53 +119,5 @@ impl Socket {
         context.shared.close(self.key);
         context.timers.clear(self.key.index());
         context.ring.close(self.descriptor);
-    }
-
-    /// Has the close reset the connection, so that the peer cannot take what it got for the whole.
-    pub(super) fn reset_on_close(&self) {
-        let _ = self.option(|socket| socket.set_linger(Some(std::time::Duration::ZERO)));
-    }
-
-    /// Says that no more will be sent (shutdown(2)).
-    pub(super) fn finish_sending(&self) {
-        let _ = self.option(|socket| socket.shutdown(std::net::Shutdown::Write));
-    }
-
-    /// How many bytes the peer has acknowledged (`tcpi_bytes_acked` of `TCP_INFO`, tcp(7)).
-    pub(super) fn acknowledged(&self) -> u64 {
-        /// `struct tcp_info` up to and with `tcpi_bytes_acked`: 8 bytes, 24 words of 32 bits, and three of 64.
-        #[repr(C)]
-        struct TcpInfo {
-            bytes: [u8; 8],
-            words: [u32; 24],
-            pacing_rate: u64,
-            max_pacing_rate: u64,
-            bytes_acked: u64,
-        }
-        let mut info = TcpInfo {
-            bytes: [0; 8],
-            words: [0; 24],
-            pacing_rate: 0,
-            max_pacing_rate: 0,
-            bytes_acked: 0,
-        };
-        let mut length = size_of::<TcpInfo>() as libc::socklen_t;
-        // SAFETY: `info` is `length` bytes of plain integers, of which the kernel fills as many as it has.
-        unsafe {
-            libc::getsockopt(
-                self.descriptor,
-                libc::IPPROTO_TCP,
-                libc::TCP_INFO,
-                (&raw mut info).cast(),
-                &raw mut length,
-            )
-        };
-        info.bytes_acked
-    }
-
-    fn option<T>(&self, use_socket: impl FnOnce(socket2::SockRef<'_>) -> T) -> T {
-        // SAFETY: the descriptor is open: `close` is the last thing that is done to a socket.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(self.descriptor) };
-        use_socket(socket2::SockRef::from(&borrowed))
     }
 }

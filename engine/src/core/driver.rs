@@ -95,7 +95,7 @@ pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> 
 }
 
 /// Lets every other task of the executor that is ready run once.
-pub(super) async fn yield_now() {
+pub(crate) async fn yield_now() {
     let yielded = Cell::new(false);
     std::future::poll_fn(|context| {
         if yielded.replace(true) {

@@ -5,6 +5,8 @@
 
 mod accepting;
 mod driver;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod harness;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +30,8 @@ use crate::usage::Usage;
 
 use accepting::Accepting;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use driver::yield_now;
 pub(crate) use driver::{PREEMPTION, Parking, drive};
 
 /// How long after it has become idle a core's pool gives memory back, and how many free buffers keep theirs.
@@ -152,6 +156,7 @@ impl<R: Ring> Core<R> {
         }
     }
 
+    /// What the core holds.
     fn usage(&self) -> Usage {
         Usage {
             core: 0, // The gauges know it.

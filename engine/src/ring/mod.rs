@@ -4,8 +4,9 @@
 //! deterministically. Everything above this module is written against the trait.
 
 mod buffers;
+mod calls;
 mod setup;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod simulated;
 mod token;
 mod transmission;
@@ -19,6 +20,8 @@ use ringlane_pool::{Key, View};
 
 pub(crate) use setup::check;
 #[cfg(test)]
+pub(crate) use simulated::Ended;
+#[cfg(any(test, fuzzing))]
 pub(crate) use simulated::Simulated;
 pub(crate) use transmission::Transmission;
 pub(crate) use uring::Uring;
@@ -51,6 +54,15 @@ pub(crate) trait Ring {
 
     /// Ends a send; it completes with what was sent until then, or as cancelled.
     fn cancel_send(&mut self, sending: Sending);
+
+    /// How many bytes the peer of a socket has acknowledged; at once.
+    fn acknowledged(&self, socket: RawFd) -> u64;
+
+    /// Tells the peer that no more will be sent; at once, and so only when all sends have completed.
+    fn finish_sending(&mut self, socket: RawFd);
+
+    /// Has the close of a socket reset the connection, so that the peer cannot take what it got for the whole.
+    fn reset_on_close(&mut self, socket: RawFd);
 
     /// Closes a socket, after everything that was queued before.
     fn close(&mut self, socket: RawFd);

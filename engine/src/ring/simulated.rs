@@ -1,7 +1,7 @@
 //! The tests' ring: plays the kernel's part in memory, step by step, with faults where a test wants them.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
@@ -15,18 +15,64 @@ use super::{Completion, Errno, Ring, Sending, Transmission, Wait};
 #[derive(Clone)]
 pub(crate) struct Simulated(Rc<RefCell<Kernel>>);
 
+/// What goes wrong, and when. Each number counts down as it is used up.
+#[derive(Clone, Debug)]
+pub(crate) struct Faults {
+    /// The most bytes that one send gets away with.
+    pub(crate) send_bytes_max: usize,
+    /// Sends do not complete: no peer takes anything.
+    pub(crate) sends_stall: bool,
+    /// Sends that are interrupted before they have sent anything (`EINTR`).
+    pub(crate) sends_interrupted: usize,
+    /// Receives that find no buffer.
+    pub(crate) buffers_missing: usize,
+    /// Receives whose bytes are the last of their multishot, as after an overflow of the completion queue.
+    pub(crate) receives_ending: usize,
+    /// Receives that are interrupted (`EINTR`).
+    pub(crate) receives_interrupted: usize,
+    /// Accepts that find no descriptor.
+    pub(crate) descriptors_missing: usize,
+    /// For how many steps a cancellation is under way, while what it is to cancel goes on.
+    pub(crate) cancel_lag: u64,
+}
+
+impl Default for Faults {
+    fn default() -> Faults {
+        Faults {
+            send_bytes_max: usize::MAX,
+            sends_stall: false,
+            sends_interrupted: 0,
+            buffers_missing: 0,
+            receives_ending: 0,
+            receives_interrupted: 0,
+            descriptors_missing: 0,
+            cancel_lag: 0,
+        }
+    }
+}
+
 /// What the kernel knows.
 pub(crate) struct Kernel {
     pool: Pool,
-    sockets: HashMap<RawFd, Peer>,
+    pub(crate) faults: Faults,
+    /// How many steps there have been.
+    now: u64,
+    /// Connections that are not accepted yet; none where the core does not accept: it is given them.
+    backlog: Option<VecDeque<OwnedFd>>,
     accepting: bool,
+    sockets: BTreeMap<RawFd, Peer>,
+    /// Receives of sockets that are closed, until their cancellation.
+    ghosts: Vec<Key>,
     sends: Slab<(RawFd, Key, Box<Transmission>)>,
-    cancelled_sends: Vec<u32>,
+    /// Each with the step in which it takes effect.
+    cancellations: Vec<(u64, Cancellation)>,
     completions: VecDeque<Completion>,
-    /// The most bytes that one send gets away with.
-    pub(crate) send_bytes_max: usize,
-    /// How many receives find no buffer from now on.
-    pub(crate) buffers_missing: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Cancellation {
+    Accept,
+    Receive(Key),
 }
 
 /// The client's end of a simulated connection.
@@ -40,20 +86,36 @@ struct Peer {
     /// What comes behind them.
     end: Option<Result<(), Errno>>,
     sent: Vec<u8>,
+    acknowledged: u64,
+    finished: bool,
+    reset: bool,
     closed: bool,
 }
 
+/// How the server has ended a connection, as the client sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    No,
+    /// No more comes, but it still reads.
+    Finished,
+    Closed,
+    Reset,
+}
+
+/// The client's side.
 impl Simulated {
     pub(crate) fn new(pool: Pool) -> Simulated {
         Simulated(Rc::new(RefCell::new(Kernel {
             pool,
-            sockets: HashMap::new(),
+            faults: Faults::default(),
+            now: 0,
+            backlog: None,
             accepting: false,
+            sockets: BTreeMap::new(),
+            ghosts: Vec::new(),
             sends: Slab::new(),
-            cancelled_sends: Vec::new(),
+            cancellations: Vec::new(),
             completions: VecDeque::new(),
-            send_bytes_max: usize::MAX,
-            buffers_missing: 0,
         })))
     }
 
@@ -61,17 +123,24 @@ impl Simulated {
         look(&mut self.0.borrow_mut())
     }
 
-    /// A client connects; names it for what follows.
+    pub(crate) fn faults(&self, change: impl FnOnce(&mut Faults)) {
+        self.with(|kernel| change(&mut kernel.faults));
+    }
+
+    /// A client connects. Its name is good until another one connects after it was closed.
     pub(crate) fn connect(&self) -> RawFd {
         // Any descriptor will do: the core only hands it back.
         let socket = crate::control::eventfd().expect("a descriptor for a test");
         let descriptor = socket.as_raw_fd();
         self.with(|kernel| {
             kernel.sockets.insert(descriptor, Peer::default());
-            kernel.completions.push_back(Completion::Accepted {
-                outcome: Ok(socket),
-                more: true,
-            });
+            match &mut kernel.backlog {
+                Some(backlog) => backlog.push_back(socket),
+                None => kernel.completions.push_back(Completion::Accepted {
+                    outcome: Ok(socket),
+                    more: true,
+                }),
+            }
         });
         descriptor
     }
@@ -88,9 +157,27 @@ impl Simulated {
         self.with(|kernel| kernel.peer(client).end = Some(end));
     }
 
+    /// The client acknowledges bytes of a send that is under way.
+    pub(crate) fn acknowledge(&self, client: RawFd, bytes: u64) {
+        self.with(|kernel| kernel.peer(client).acknowledged += bytes);
+    }
+
     /// Takes what the server has sent.
     pub(crate) fn read(&self, client: RawFd) -> Vec<u8> {
         self.with(|kernel| std::mem::take(&mut kernel.peer(client).sent))
+    }
+
+    pub(crate) fn ended(&self, client: RawFd) -> Ended {
+        self.with(|kernel| match kernel.peer(client) {
+            Peer {
+                closed: true,
+                reset: true,
+                ..
+            } => Ended::Reset,
+            Peer { closed: true, .. } => Ended::Closed,
+            Peer { finished: true, .. } => Ended::Finished,
+            _ => Ended::No,
+        })
     }
 
     pub(crate) fn is_closed(&self, client: RawFd) -> bool {
@@ -99,6 +186,11 @@ impl Simulated {
 
     pub(crate) fn is_receiving(&self, client: RawFd) -> bool {
         self.with(|kernel| kernel.peer(client).receiving.is_some())
+    }
+
+    /// Whether the core accepts connections.
+    pub(crate) fn is_accepting(&self) -> bool {
+        self.with(|kernel| kernel.accepting)
     }
 
     /// Injects a completion of the test's own making.
@@ -111,14 +203,26 @@ impl Simulated {
         self.with(|kernel| kernel.peer(client).receiving)
     }
 
-    /// Whether everything that the clients sent has been received, and everything that the server sent is through.
+    /// Whether nothing of the server's is left with the kernel.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.with(|kernel| {
+            kernel.ghosts.is_empty() && kernel.sends.is_empty() && kernel.sockets.values().all(|peer| peer.closed)
+        })
+    }
+
+    /// Whether the kernel has nothing left to do: everything that the clients sent has been received as far as the server
+    /// receives, and everything that the server sent is through.
     pub(crate) fn is_quiet(&self) -> bool {
         self.with(|kernel| {
+            let stalls = kernel.faults.sends_stall;
             kernel.completions.is_empty()
-                && kernel.sends.is_empty()
-                && kernel.sockets.values().all(|peer| {
-                    peer.closed || peer.receiving.is_none() || (peer.pieces.is_empty() && peer.end.is_none())
-                })
+                && kernel.cancellations.is_empty()
+                && (stalls || kernel.sends.is_empty())
+                && (!kernel.accepting || kernel.backlog.as_ref().is_none_or(VecDeque::is_empty))
+                && kernel
+                    .sockets
+                    .values()
+                    .all(|peer| peer.receiving.is_none() || (peer.pieces.is_empty() && peer.end.is_none()))
         })
     }
 }
@@ -128,121 +232,182 @@ impl Kernel {
         self.sockets.get_mut(&socket).expect("a socket of this test")
     }
 
-    /// One step of every connection: each receives one piece, and each send gets one share away.
+    /// One step of everything: an accept, a receive of one piece for each connection, a share of each send, and what is
+    /// to be cancelled by now.
     fn step(&mut self) {
+        self.now += 1;
+        self.accept_one();
         let sockets: Vec<RawFd> = self.sockets.keys().copied().collect();
         for socket in sockets {
             self.receive_one(socket);
         }
-        let sends: Vec<usize> = self.sends.iter().map(|(index, _)| index).collect();
-        for index in sends {
-            let (socket, key, transmission) = self.sends.remove(index);
-            let cancelled = self.cancelled_sends.contains(&(index as u32));
-            let outcome = match self.sockets.get_mut(&socket) {
-                _ if cancelled => Err(Errno(libc::ECANCELED)),
-                Some(peer) if !peer.closed => {
-                    let bytes = transmission.gather();
-                    let share = bytes.len().min(self.send_bytes_max);
-                    peer.sent.extend_from_slice(&bytes[..share]);
-                    Ok(share)
-                }
-                _ => Err(Errno(libc::EPIPE)),
-            };
-            self.completions.push_back(Completion::Sent {
-                key,
-                outcome,
-                transmission,
-            });
+        if !self.faults.sends_stall {
+            let sends: Vec<usize> = self.sends.iter().map(|(index, _)| index).collect();
+            for index in sends {
+                self.send_one(index);
+            }
         }
-        self.cancelled_sends.clear();
+        let now = self.now;
+        let due: Vec<(u64, Cancellation)> = self.cancellations.extract_if(.., |(at, _)| *at <= now).collect();
+        for (_, cancellation) in due {
+            self.cancel(cancellation);
+        }
+    }
+
+    fn accept_one(&mut self) {
+        let Some(backlog) = self.backlog.as_mut().filter(|backlog| !backlog.is_empty()) else {
+            return;
+        };
+        if !self.accepting {
+            return;
+        }
+        let outcome = if used_up(&mut self.faults.descriptors_missing) {
+            self.accepting = false;
+            Err(Errno(libc::EMFILE))
+        } else {
+            backlog.pop_front().ok_or(Errno(libc::EAGAIN))
+        };
+        let more = self.accepting;
+        self.completions.push_back(Completion::Accepted { outcome, more });
     }
 
     fn receive_one(&mut self, socket: RawFd) {
-        let pool = self.pool.clone();
-        let missing = self.buffers_missing > 0;
-        let peer = self.peer(socket);
+        let Kernel {
+            pool, faults, sockets, ..
+        } = self;
+        let Some(peer) = sockets.get_mut(&socket) else { return };
         if let (None, Some(Err(_)), Some(key)) = (peer.receiving, peer.end, peer.watched) {
             peer.watched = None;
             self.completions.push_back(Completion::HungUp { key });
             return;
         }
         let Some(key) = peer.receiving else { return };
-        let finish = |peer: &mut Peer, outcome| {
-            peer.receiving = None;
-            Completion::Received {
-                key,
-                outcome,
-                more: false,
-            }
-        };
-        let completion = if let Some(piece) = peer.pieces.front_mut() {
-            match pool.take().filter(|_| !missing) {
-                None => {
-                    let completion = finish(peer, Err(Errno(libc::ENOBUFS)));
-                    self.buffers_missing = self.buffers_missing.saturating_sub(1);
-                    completion
+        let outcome = if let Some(piece) = peer.pieces.front_mut() {
+            if used_up(&mut faults.receives_interrupted) {
+                Err(Errno(libc::EINTR))
+            } else if used_up(&mut faults.buffers_missing) {
+                Err(Errno(libc::ENOBUFS))
+            } else if let Some(mut buffer) = pool.take() {
+                let count = piece.len().min(buffer.capacity());
+                let fits = buffer.extend_from_slice(&piece[..count]);
+                debug_assert!(fits.is_ok());
+                piece.drain(..count);
+                if piece.is_empty() {
+                    peer.pieces.pop_front();
                 }
-                Some(mut buffer) => {
-                    let count = piece.len().min(buffer.capacity());
-                    buffer
-                        .extend_from_slice(&piece[..count])
-                        .expect("it is not longer than the buffer");
-                    piece.drain(..count);
-                    if piece.is_empty() {
-                        peer.pieces.pop_front();
-                    }
-                    Completion::Received {
-                        key,
-                        outcome: Ok(Some(buffer.freeze())),
-                        more: true,
-                    }
-                }
+                Ok(Some(buffer.freeze()))
+            } else {
+                Err(Errno(libc::ENOBUFS))
             }
         } else {
             match peer.end.take() {
                 None => return,
-                Some(end) => finish(peer, end.map(|()| None)),
+                Some(end) => end.map(|()| None),
             }
         };
-        self.completions.push_back(completion);
+        let more = matches!(outcome, Ok(Some(_))) && !used_up(&mut faults.receives_ending);
+        if !more {
+            peer.receiving = None;
+        }
+        self.completions.push_back(Completion::Received { key, outcome, more });
     }
+
+    fn send_one(&mut self, index: usize) {
+        let Some((socket, key, transmission)) = self.sends.try_remove(index) else {
+            return;
+        };
+        let outcome = match self.sockets.get_mut(&socket) {
+            Some(peer) if !peer.closed => {
+                if used_up(&mut self.faults.sends_interrupted) {
+                    Err(Errno(libc::EINTR))
+                } else {
+                    let share = transmission.bytes().min(self.faults.send_bytes_max);
+                    peer.sent.extend(transmission.gather().drain(..share));
+                    peer.acknowledged += share as u64;
+                    Ok(share)
+                }
+            }
+            _ => Err(Errno(libc::EPIPE)),
+        };
+        self.completions.push_back(Completion::Sent {
+            key,
+            outcome,
+            transmission,
+        });
+    }
+
+    fn cancel_soon(&mut self, cancellation: Cancellation) {
+        match self.faults.cancel_lag {
+            0 => self.cancel(cancellation),
+            lag => self.cancellations.push((self.now + lag, cancellation)),
+        }
+    }
+
+    /// Cancels what is still under way; else the cancellation has come too late.
+    fn cancel(&mut self, cancellation: Cancellation) {
+        let cancelled = Errno(libc::ECANCELED);
+        match cancellation {
+            Cancellation::Accept => {
+                if std::mem::take(&mut self.accepting) {
+                    self.completions.push_back(Completion::Accepted {
+                        outcome: Err(cancelled),
+                        more: false,
+                    });
+                }
+            }
+            Cancellation::Receive(key) => {
+                let peer = self.sockets.values_mut().find(|peer| peer.receiving == Some(key));
+                let ghost = self.ghosts.iter().position(|ghost| *ghost == key);
+                if let Some(peer) = peer {
+                    peer.receiving = None;
+                } else if let Some(ghost) = ghost {
+                    self.ghosts.remove(ghost);
+                } else {
+                    return;
+                }
+                self.completions.push_back(Completion::Received {
+                    key,
+                    outcome: Err(cancelled),
+                    more: false,
+                });
+            }
+        }
+    }
+}
+
+/// Counts down; true while there was something to count.
+fn used_up(count: &mut usize) -> bool {
+    let some = *count > 0;
+    *count -= usize::from(some);
+    some
 }
 
 impl Ring for Simulated {
     fn accept(&mut self, _listener: RawFd) {
-        self.with(|kernel| kernel.accepting = true);
+        self.with(|kernel| {
+            kernel.backlog.get_or_insert_default();
+            assert!(
+                !std::mem::replace(&mut kernel.accepting, true),
+                "an accept was armed twice"
+            );
+        });
     }
 
     fn cancel_accept(&mut self) {
-        self.with(|kernel| {
-            if std::mem::take(&mut kernel.accepting) {
-                let outcome = Err(Errno(libc::ECANCELED));
-                kernel
-                    .completions
-                    .push_back(Completion::Accepted { outcome, more: false });
-            }
-        });
+        self.with(|kernel| kernel.cancel_soon(Cancellation::Accept));
     }
 
     fn receive(&mut self, socket: RawFd, key: Key) {
         self.with(|kernel| {
-            let before = kernel.peer(socket).receiving.replace(key);
+            let peer = kernel.peer(socket);
+            assert!(!peer.closed, "a closed socket is received from");
+            let before = peer.receiving.replace(key);
             assert!(before.is_none(), "a receive was armed twice");
         });
     }
 
     fn cancel_receive(&mut self, key: Key) {
-        self.with(|kernel| {
-            if let Some(peer) = kernel.sockets.values_mut().find(|peer| peer.receiving == Some(key)) {
-                peer.receiving = None;
-                let outcome = Err(Errno(libc::ECANCELED));
-                kernel.completions.push_back(Completion::Received {
-                    key,
-                    outcome,
-                    more: false,
-                });
-            }
-        });
+        self.with(|kernel| kernel.cancel_soon(Cancellation::Receive(key)));
     }
 
     fn watch_hang_up(&mut self, socket: RawFd, key: Key) {
@@ -263,18 +428,52 @@ impl Ring for Simulated {
                 kernel.sends.iter().all(|(_, (other, ..))| *other != socket),
                 "a second send is under way on one socket"
             );
+            let peer = kernel.peer(socket);
+            assert!(!peer.closed && !peer.finished, "a send comes behind the end");
             Sending(kernel.sends.insert((socket, key, transmission)) as u32)
         })
     }
 
     fn cancel_send(&mut self, sending: Sending) {
-        self.with(|kernel| kernel.cancelled_sends.push(sending.0));
+        // At once: behind a lag its number could be another send's, which cannot happen in the kernel's queue.
+        self.with(|kernel| {
+            if kernel.faults.cancel_lag > 0 && !kernel.faults.sends_stall {
+                kernel.send_one(sending.0 as usize); // It was quicker.
+            } else if let Some((_, key, transmission)) = kernel.sends.try_remove(sending.0 as usize) {
+                kernel.completions.push_back(Completion::Sent {
+                    key,
+                    outcome: Err(Errno(libc::ECANCELED)),
+                    transmission,
+                });
+            }
+        });
+    }
+
+    fn acknowledged(&self, socket: RawFd) -> u64 {
+        self.with(|kernel| kernel.peer(socket).acknowledged)
+    }
+
+    fn finish_sending(&mut self, socket: RawFd) {
+        self.with(|kernel| kernel.peer(socket).finished = true);
+    }
+
+    fn reset_on_close(&mut self, socket: RawFd) {
+        self.with(|kernel| kernel.peer(socket).reset = true);
     }
 
     fn close(&mut self, socket: RawFd) {
         self.with(|kernel| {
             let peer = kernel.peer(socket);
             assert!(!std::mem::replace(&mut peer.closed, true), "a socket was closed twice");
+            // What is under way knows the connection, not the descriptor, which another connection may get.
+            let ghost = peer.receiving.take();
+            peer.watched = None;
+            kernel.ghosts.extend(ghost);
+            for (_, (socket_of_send, ..)) in &mut kernel.sends {
+                if *socket_of_send == socket {
+                    *socket_of_send = -1;
+                }
+            }
         });
         // SAFETY: `connect` made the descriptor, the core owned it, and by closing it here hands it back.
         drop(unsafe { OwnedFd::from_raw_fd(socket) });

@@ -149,7 +149,7 @@ impl std::fmt::Debug for Transmission {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Transmission {
     /// All bytes, copied together.
     pub(crate) fn gather(&self) -> Vec<u8> {

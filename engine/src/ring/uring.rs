@@ -12,6 +12,7 @@ use ringlane_pool::{Key, Pool};
 use slab::Slab;
 
 use super::buffers::{Buffers, GROUP};
+use super::calls;
 use super::setup::setup;
 use super::token::Token;
 use super::{Completion, Errno, Ring, Sending, Transmission, Wait};
@@ -170,7 +171,7 @@ fn interpret(
                 transmission,
             })
         }
-        // A half-close is reported as well, and is none.
+        // A half-close is reported as well, and is none; the watch goes on.
         Token::HangUp(key) => {
             let hung_up = outcome.is_ok_and(|events| events as i32 & i32::from(libc::POLLHUP | libc::POLLERR) != 0);
             hung_up.then_some(Completion::HungUp { key })
@@ -200,8 +201,9 @@ impl Ring for Uring {
     }
 
     fn watch_hang_up(&mut self, socket: RawFd, key: Key) {
-        // POLLHUP and POLLERR are reported without being asked for (poll(2)), and a reset causes both.
-        let entry = opcode::PollAdd::new(Fd(socket), 0).build();
+        // POLLHUP and POLLERR are reported without being asked for (poll(2)), and a reset causes both. So is a half-close,
+        // which must not end the watch.
+        let entry = opcode::PollAdd::new(Fd(socket), 0).multi(true).build();
         self.push(entry.user_data(Token::HangUp(key).to_bits()));
     }
 
@@ -230,6 +232,18 @@ impl Ring for Uring {
 
     fn cancel_send(&mut self, sending: Sending) {
         self.cancel(Token::Send(sending.0));
+    }
+
+    fn acknowledged(&self, socket: RawFd) -> u64 {
+        calls::acknowledged(socket)
+    }
+
+    fn finish_sending(&mut self, socket: RawFd) {
+        calls::finish_sending(socket);
+    }
+
+    fn reset_on_close(&mut self, socket: RawFd) {
+        calls::reset_on_close(socket);
     }
 
     fn close(&mut self, socket: RawFd) {
