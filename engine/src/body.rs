@@ -157,7 +157,7 @@ pub enum BodyError {
     Malformed,
     /// The body is longer than its limit.
     TooLarge,
-    /// The body stalled for longer than `body_timeout`.
+    /// The body stalled for longer than `body_timeout`, or came more slowly than `body_bytes_per_second_min` allows.
     TimedOut,
 }
 
@@ -167,7 +167,7 @@ impl fmt::Display for BodyError {
             BodyError::Closed => "the connection was closed before the end of the body",
             BodyError::Malformed => "the body's framing is malformed",
             BodyError::TooLarge => "the body is larger than its limit",
-            BodyError::TimedOut => "the body stalled for too long",
+            BodyError::TimedOut => "the body stalled for too long, or came too slowly",
         })
     }
 }

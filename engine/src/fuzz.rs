@@ -350,8 +350,8 @@ impl Run {
                 }
                 11 => self.now += program.argument() as Millis * 250,
                 12 => {
-                    let stalls = program.argument() % 2 == 1;
-                    self.harness.ring.faults(|faults| faults.sends_stall = stalls);
+                    let (client, stalls) = (self.client(program.argument()), program.argument() % 2 == 1);
+                    self.harness.ring.stall(self.clients[client].socket, stalls);
                 }
                 13 => {
                     let client = self.client(program.argument());
@@ -386,13 +386,11 @@ impl Run {
             }
         }
         // The end of all things: nobody reads or writes any more, and time goes on.
-        self.harness.ring.faults(|faults| {
-            faults.sends_stall = false;
-            faults.cancel_lag = 0;
-        });
+        self.harness.ring.faults(|faults| faults.cancel_lag = 0);
         self.collect();
         for client in 0..self.clients.len() {
             if !self.clients[client].closed {
+                self.harness.ring.stall(self.clients[client].socket, false);
                 self.end(client, Err(Errno(libc::ECONNRESET)));
             }
         }

@@ -328,14 +328,14 @@ impl Exchange {
         match self.stage {
             Stage::Lingering => return Fate::Closed,
             Stage::Head => self.refuse(StatusCode::REQUEST_TIMEOUT, "the request head took too long", context),
-            _ => self.fail(
-                BodyError::TimedOut,
-                StatusCode::REQUEST_TIMEOUT,
-                "the request body stalled",
-                context,
-            ),
+            _ => self.time_body_out(context),
         }
         Fate::Open
+    }
+
+    fn time_body_out<R>(&mut self, context: &mut Context<R>) {
+        let reason = "the request body stalled, or came too slowly";
+        self.fail(BodyError::TimedOut, StatusCode::REQUEST_TIMEOUT, reason, context);
     }
 
     /// Looks how the send under way gets on; false where the peer has been waited for long enough.
@@ -350,12 +350,16 @@ impl Exchange {
         self.send_patience.left() > 0
     }
 
-    /// The peer has sent some of what was waited for.
-    pub(super) fn handle_progress<R>(&mut self, bytes: usize, context: &Context<R>) {
+    /// The peer has sent some of what was waited for, if it is a body that is; where that was too little, the body has
+    /// timed out.
+    pub(super) fn handle_progress<R>(&mut self, bytes: usize, context: &mut Context<R>) {
         let in_body = matches!(self.stage, Stage::Handling | Stage::Streaming | Stage::Discarding);
         if let Some(since) = self.waiting_since.take_if(|_| in_body) {
             self.patience
                 .pass(context.clock.now() - since, bytes as u64, context.limits.body);
+            if self.patience.left() == 0 {
+                self.time_body_out(context);
+            }
         }
     }
 

@@ -22,18 +22,17 @@ impl Patience {
         self.0
     }
 
-    /// The peer was waited for, and transferred so many bytes.
+    /// The peer was waited for, and transferred so many bytes. Patience that has come to its end stays there.
     pub(super) fn pass(&mut self, waited: Millis, bytes: u64, terms: Terms) {
         let restored = match terms.bytes_per_second_min {
             0 if bytes > 0 => terms.timeout,
             0 => 0,
             rate => bytes.saturating_mul(1000) / rate,
         };
-        self.0 = self
-            .0
-            .saturating_sub(waited)
-            .saturating_add(restored)
-            .min(terms.timeout);
+        self.0 = match self.0.saturating_sub(waited) {
+            0 => 0,
+            left => left.saturating_add(restored).min(terms.timeout),
+        };
     }
 }
 
@@ -54,11 +53,12 @@ mod tests {
         let mut patience = Patience::new(terms.timeout);
         let mut now = 0;
         while now < 600_000 {
-            if patience.left() <= every {
-                return now + patience.left();
+            let left = patience.left();
+            patience.pass(every, bytes, terms);
+            if patience.left() == 0 {
+                return now + left;
             }
             now += every;
-            patience.pass(every, bytes, terms);
         }
         Millis::MAX
     }

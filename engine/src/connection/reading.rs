@@ -27,6 +27,7 @@ const REQUESTS_PER_ROUND: u32 = 64;
 impl Exchange {
     /// Bytes have come.
     pub(super) fn receive<R: Ring>(&mut self, view: View, socket: &mut Socket, context: &mut Context<R>) {
+        self.handle_progress(view.len(), context);
         match self.stage {
             // What comes in now is thrown away: left in the socket it would turn the close into a reset, which may take the
             // answer along (RFC 9112 §9.6).
@@ -38,7 +39,6 @@ impl Exchange {
                 }
             }
             _ => {
-                self.handle_progress(view.len(), context);
                 self.input.push(view);
                 self.advance(socket, context);
             }

@@ -19,10 +19,10 @@ use std::time::Duration;
 use ringlane_pool::{Key, View};
 
 pub(crate) use setup::check;
-#[cfg(test)]
-pub(crate) use simulated::Ended;
 #[cfg(any(test, fuzzing))]
 pub(crate) use simulated::Simulated;
+#[cfg(test)]
+pub(crate) use simulated::{Ended, Faults};
 pub(crate) use transmission::Transmission;
 pub(crate) use uring::Uring;
 

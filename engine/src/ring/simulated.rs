@@ -20,8 +20,6 @@ pub(crate) struct Simulated(Rc<RefCell<Kernel>>);
 pub(crate) struct Faults {
     /// The most bytes that one send gets away with.
     pub(crate) send_bytes_max: usize,
-    /// Sends do not complete: no peer takes anything.
-    pub(crate) sends_stall: bool,
     /// Sends that are interrupted before they have sent anything (`EINTR`).
     pub(crate) sends_interrupted: usize,
     /// Receives that find no buffer.
@@ -40,7 +38,6 @@ impl Default for Faults {
     fn default() -> Faults {
         Faults {
             send_bytes_max: usize::MAX,
-            sends_stall: false,
             sends_interrupted: 0,
             buffers_missing: 0,
             receives_ending: 0,
@@ -86,6 +83,8 @@ struct Peer {
     /// What comes behind them.
     end: Option<Result<(), Errno>>,
     sent: Vec<u8>,
+    /// It takes nothing: sends to it do not complete.
+    stalls: bool,
     acknowledged: u64,
     finished: bool,
     reset: bool,
@@ -162,6 +161,11 @@ impl Simulated {
         self.with(|kernel| kernel.peer(client).acknowledged += bytes);
     }
 
+    /// The client takes nothing more, or takes again.
+    pub(crate) fn stall(&self, client: RawFd, stalls: bool) {
+        self.with(|kernel| kernel.peer(client).stalls = stalls);
+    }
+
     /// Takes what the server has sent.
     pub(crate) fn read(&self, client: RawFd) -> Vec<u8> {
         self.with(|kernel| std::mem::take(&mut kernel.peer(client).sent))
@@ -214,10 +218,9 @@ impl Simulated {
     /// receives, and everything that the server sent is through.
     pub(crate) fn is_quiet(&self) -> bool {
         self.with(|kernel| {
-            let stalls = kernel.faults.sends_stall;
             kernel.completions.is_empty()
                 && kernel.cancellations.is_empty()
-                && (stalls || kernel.sends.is_empty())
+                && kernel.sends.iter().all(|(_, (socket, ..))| kernel.stalls(*socket))
                 && (!kernel.accepting || kernel.backlog.as_ref().is_none_or(VecDeque::is_empty))
                 && kernel
                     .sockets
@@ -232,6 +235,10 @@ impl Kernel {
         self.sockets.get_mut(&socket).expect("a socket of this test")
     }
 
+    fn stalls(&self, socket: RawFd) -> bool {
+        self.sockets.get(&socket).is_some_and(|peer| peer.stalls)
+    }
+
     /// One step of everything: an accept, a receive of one piece for each connection, a share of each send, and what is
     /// to be cancelled by now.
     fn step(&mut self) {
@@ -241,11 +248,10 @@ impl Kernel {
         for socket in sockets {
             self.receive_one(socket);
         }
-        if !self.faults.sends_stall {
-            let sends: Vec<usize> = self.sends.iter().map(|(index, _)| index).collect();
-            for index in sends {
-                self.send_one(index);
-            }
+        let going = self.sends.iter().filter(|(_, (socket, ..))| !self.stalls(*socket));
+        let going: Vec<usize> = going.map(|(index, _)| index).collect();
+        for index in going {
+            self.send_one(index);
         }
         let now = self.now;
         let due: Vec<(u64, Cancellation)> = self.cancellations.extract_if(.., |(at, _)| *at <= now).collect();
@@ -322,7 +328,7 @@ impl Kernel {
                     Err(Errno(libc::EINTR))
                 } else {
                     let share = transmission.bytes().min(self.faults.send_bytes_max);
-                    peer.sent.extend(transmission.gather().drain(..share));
+                    peer.sent.extend(transmission.first(share));
                     peer.acknowledged += share as u64;
                     Ok(share)
                 }
@@ -437,9 +443,14 @@ impl Ring for Simulated {
     fn cancel_send(&mut self, sending: Sending) {
         // At once: behind a lag its number could be another send's, which cannot happen in the kernel's queue.
         self.with(|kernel| {
-            if kernel.faults.cancel_lag > 0 && !kernel.faults.sends_stall {
-                kernel.send_one(sending.0 as usize); // It was quicker.
-            } else if let Some((_, key, transmission)) = kernel.sends.try_remove(sending.0 as usize) {
+            let index = sending.0 as usize;
+            let goes = kernel
+                .sends
+                .get(index)
+                .is_some_and(|(socket, ..)| !kernel.stalls(*socket));
+            if kernel.faults.cancel_lag > 0 && goes {
+                kernel.send_one(index); // It was quicker.
+            } else if let Some((_, key, transmission)) = kernel.sends.try_remove(index) {
                 kernel.completions.push_back(Completion::Sent {
                     key,
                     outcome: Err(Errno(libc::ECANCELED)),

@@ -153,10 +153,17 @@ impl std::fmt::Debug for Transmission {
 impl Transmission {
     /// All bytes, copied together.
     pub(crate) fn gather(&self) -> Vec<u8> {
-        self.segments
-            .iter()
-            .flat_map(|segment| segment.as_slice().iter().copied())
-            .collect()
+        self.first(self.bytes)
+    }
+
+    /// The first `count` bytes, copied together.
+    pub(crate) fn first(&self, count: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(count);
+        for segment in &self.segments {
+            let segment = segment.as_slice();
+            bytes.extend_from_slice(&segment[..segment.len().min(count - bytes.len())]);
+        }
+        bytes
     }
 }
 

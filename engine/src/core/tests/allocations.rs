@@ -17,9 +17,15 @@ use crate::ring::Uring;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static LIVE_BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, with a count for each thread.
+/// How many bytes this thread has allocated and not freed.
+pub(super) fn live_bytes() -> isize {
+    LIVE_BYTES.get()
+}
+
+/// The system's allocator, with counts for each thread.
 struct Counting;
 
 // SAFETY: every call is passed on to the system's allocator as it came; the count is a thread-local without a destructor
@@ -27,11 +33,13 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        let _ = LIVE_BYTES.try_with(|bytes| bytes.set(bytes.get() + layout.size() as isize));
         // SAFETY: the caller's promises are those of `GlobalAlloc::alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        let _ = LIVE_BYTES.try_with(|bytes| bytes.set(bytes.get() - layout.size() as isize));
         // SAFETY: the caller's promises are those of `GlobalAlloc::dealloc`, and `memory` came from `System`.
         unsafe { System.dealloc(memory, layout) }
     }

@@ -1,6 +1,8 @@
 //! Tests of a whole core on the simulated ring: deterministic, without sockets and without waiting.
 
 mod allocations;
+mod faults;
+mod greed;
 
 use super::harness::{self, Harness, without_dates};
 use super::*;
@@ -209,8 +211,8 @@ fn a_flood_of_unread_pipelined_requests_is_held_back() {
             config.output_bytes_max = 8 * 1024;
         },
         async |mut harness| {
-            harness.ring.faults(|faults| faults.sends_stall = true);
             let client = harness.ring.connect();
+            harness.ring.stall(client, true);
             let request = b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n";
             for _ in 0..2000 {
                 harness.ring.write(client, request);

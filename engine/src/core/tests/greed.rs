@@ -1,0 +1,240 @@
+//! Clients that take more than their share: of time, of memory, of patience.
+
+use std::os::fd::RawFd;
+
+use super::super::harness::{self, Harness};
+use super::super::*;
+use super::test;
+use crate::request::Request;
+use crate::response::Response;
+use crate::ring::Ended;
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// Whether a client of good manners is served, at once.
+async fn is_served(harness: &mut Harness, now: Millis) -> bool {
+    let client = harness.ring.connect();
+    harness.ring.write(client, GET);
+    let answer = harness.at(client, now).await.0;
+    harness.ring.end(client, Ok(()));
+    harness.run(now).await;
+    answer.starts_with("HTTP/1.1 200")
+}
+
+#[test]
+fn a_flood_of_requests_leaves_others_their_turn() {
+    test(
+        |config| config.output_bytes_max = 1 << 20,
+        async |mut harness| {
+            let flood = harness.ring.connect();
+            let good = harness.ring.connect();
+            harness.run(0).await;
+            for _ in 0..30 {
+                harness.ring.write(flood, &GET.repeat(36));
+            }
+            let mut answers = 0;
+            for round in 0..10 {
+                harness.ring.write(good, GET);
+                harness.turn(0).await;
+                let now = String::from_utf8(harness.ring.read(flood))
+                    .unwrap()
+                    .matches("HTTP/1.1 200")
+                    .count();
+                assert!(now <= 64, "{now} requests in round {round}");
+                answers += now;
+            }
+            let got = String::from_utf8(harness.ring.read(good)).unwrap();
+            assert!(got.matches("HTTP/1.1 200").count() >= 9, "{got}");
+            harness.run(0).await;
+            answers += String::from_utf8(harness.ring.read(flood))
+                .unwrap()
+                .matches("HTTP/1.1 200")
+                .count();
+            assert_eq!(answers, 30 * 36);
+        },
+    );
+}
+
+/// Uploads that nobody reads.
+async fn ignored_uploads(harness: &mut Harness, count: usize) -> Vec<RawFd> {
+    let uploads: Vec<RawFd> = (0..count).map(|_| harness.ring.connect()).collect();
+    for &upload in &uploads {
+        harness.ring.write(
+            upload,
+            b"POST /never HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
+        );
+        harness.ring.write(upload, &[b'x'; 100_000]);
+    }
+    harness.run(0).await;
+    uploads
+}
+
+#[test]
+fn uploads_that_nobody_reads_leave_buffers_for_others() {
+    harness::run(async || {
+        let service = async |request: Request| match request.path() {
+            "/never" => std::future::pending().await,
+            _ => Response::text("hello"),
+        };
+        let mut harness = Harness::new(service, |_| {});
+        let uploads = ignored_uploads(&mut harness, 1).await;
+        let one = harness.pool.counts().held;
+        assert!((16..=18).contains(&one), "one upload holds {one} buffers");
+        let more = ignored_uploads(&mut harness, 99).await;
+        let all = harness.pool.counts().held;
+        assert!(all < 230, "they hold {all} of 256 buffers");
+        assert!(is_served(&mut harness, 0).await);
+        for upload in uploads.into_iter().chain(more) {
+            harness.ring.end(upload, Err(crate::ring::Errno(libc::ECONNRESET)));
+        }
+        harness.run(0).await;
+        harness.assert_empty();
+    });
+}
+
+#[test]
+fn answers_that_nobody_reads_leave_buffers_for_others() {
+    test(
+        |_| {},
+        async |mut harness| {
+            let clients: Vec<RawFd> = (0..30).map(|_| harness.ring.connect()).collect();
+            for &client in &clients {
+                harness.ring.stall(client, true);
+                harness.ring.write(client, &GET.repeat(30));
+                harness.ring.write(client, &GET.repeat(30));
+            }
+            harness.run(0).await;
+            let held = harness.pool.counts().held;
+            assert!(held < 230, "they hold {held} of 256 buffers");
+            assert!(is_served(&mut harness, 0).await);
+            for &client in &clients {
+                harness.ring.stall(client, false);
+            }
+            harness.run(0).await;
+            for client in clients {
+                let got = String::from_utf8(harness.ring.read(client)).unwrap();
+                assert_eq!(got.matches("HTTP/1.1 200").count(), 60);
+                harness.ring.end(client, Ok(()));
+            }
+            harness.run(0).await;
+            harness.assert_empty();
+        },
+    );
+}
+
+#[test]
+fn long_heads_are_refused_where_there_is_no_memory_for_them() {
+    test(
+        |config| config.head_bytes_max = 64 << 10,
+        async |mut harness| {
+            let filling = "x".repeat(1000);
+            let head = format!(
+                "GET / HTTP/1.1\r\nHost: x\r\n{}",
+                format!("F: {filling}\r\n").repeat(30)
+            );
+            let clients: Vec<RawFd> = (0..100).map(|_| harness.ring.connect()).collect();
+            for &client in &clients {
+                harness.ring.write(client, head.as_bytes());
+            }
+            harness.run(0).await;
+            let bytes = harness.core.usage().head_bytes;
+            assert!(bytes < 256 * 1024, "{bytes} bytes of heads, in a core of 256 KiB");
+            assert!(is_served(&mut harness, 0).await, "a short head needs no memory");
+            let mut statuses = std::collections::BTreeMap::<String, usize>::new();
+            for client in clients {
+                harness.ring.write(client, b"\r\n");
+                let status = harness.at(client, 0).await.0.get(9..12).unwrap_or_default().to_owned();
+                *statuses.entry(status).or_default() += 1;
+                harness.ring.end(client, Ok(()));
+            }
+            assert!(
+                statuses["200"] >= 4 && statuses["503"] >= 50 && statuses.len() == 2,
+                "{statuses:?}"
+            );
+            harness.run(0).await;
+            harness.assert_empty();
+        },
+    );
+}
+
+/// For how long a body is waited for that comes in pieces of `bytes` every second, up to five minutes; and the status.
+async fn endured_body(harness: &mut Harness, bytes: usize) -> (Millis, String) {
+    let client = harness.ring.connect();
+    harness.ring.write(
+        client,
+        b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
+    );
+    let mut now = 0;
+    loop {
+        let got = harness.at(client, now).await.0;
+        if !got.is_empty() || now >= 300_000 {
+            harness.ring.end(client, Err(crate::ring::Errno(libc::ECONNRESET)));
+            harness.run(now).await;
+            return (now, got.get(9..12).unwrap_or_default().to_owned());
+        }
+        now += 1_000;
+        harness.ring.write(client, &vec![b'x'; bytes]);
+    }
+}
+
+#[test]
+fn a_body_may_be_slow_but_not_slower_than_the_minimum_rate() {
+    let table = [
+        (0, 30_000..=33_800, "408"),
+        (1, 30_000..=34_800, "408"),
+        (120, 58_000..=69_000, "408"),
+        (240, 300_000..=300_000, ""),
+        (1_000, 300_000..=300_000, ""),
+    ];
+    for (bytes, expected, status) in table {
+        test(
+            |_| {},
+            async |mut harness| {
+                let (endured, got) = endured_body(&mut harness, bytes).await;
+                assert!(
+                    expected.contains(&endured) && got == status,
+                    "{bytes} B/s: {endured} ms, {got}"
+                );
+                harness.assert_empty();
+            },
+        );
+    }
+}
+
+#[test]
+fn an_answer_may_be_read_slowly_but_not_slower_than_the_minimum_rate() {
+    let table = [
+        (0, 30_000..=38_000),
+        (100, 30_000..=70_000),
+        (240, 300_000..=300_000),
+        (1_000, 300_000..=300_000),
+    ];
+    for (bytes, expected) in table {
+        test(
+            |_| {},
+            async |mut harness| {
+                let client = harness.ring.connect();
+                harness.ring.stall(client, true);
+                harness.ring.write(client, b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n");
+                let mut now = 0;
+                while harness.ring.ended(client) == Ended::No && now < 300_000 {
+                    now += 1_000;
+                    harness.ring.acknowledge(client, bytes);
+                    harness.run(now).await;
+                }
+                assert!(expected.contains(&now), "{bytes} B/s: {now} ms");
+                if now < 300_000 {
+                    assert_eq!(
+                        harness.ring.ended(client),
+                        Ended::Reset,
+                        "half an answer must not look like a whole"
+                    );
+                }
+                harness.ring.stall(client, false);
+                harness.ring.end(client, Err(crate::ring::Errno(libc::ECONNRESET)));
+                harness.run(now).await;
+                harness.assert_empty();
+            },
+        );
+    }
+}
