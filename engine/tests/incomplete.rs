@@ -64,6 +64,20 @@ fn a_client_that_vanishes_takes_its_handler_along() {
     }
 }
 
+/// As above, behind a half-close, for which alone the handler stays.
+#[test]
+fn a_client_that_vanishes_behind_its_half_close_takes_its_handler_along() {
+    let reader = Reader::start(|_| {});
+    let mut client = reader.server.connect();
+    client.send("GET /pending HTTP/1.1\r\nHost: test\r\n\r\n");
+    client.half_close();
+    reader.entered.wait();
+    assert_eq!(reader.server.connect().get("/other").is(), (200, "other"));
+    assert!(!reader.dropped.is_open(), "a half-close is no reason to drop the handler");
+    client.reset();
+    reader.dropped.wait();
+}
+
 /// As above, while the connection is no longer received from because its handler does not read.
 #[test]
 fn a_client_that_vanishes_behind_unread_input_takes_its_handler_along() {
