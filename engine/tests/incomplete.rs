@@ -73,7 +73,10 @@ fn a_client_that_vanishes_behind_its_half_close_takes_its_handler_along() {
     client.half_close();
     reader.entered.wait();
     assert_eq!(reader.server.connect().get("/other").is(), (200, "other"));
-    assert!(!reader.dropped.is_open(), "a half-close is no reason to drop the handler");
+    assert!(
+        !reader.dropped.is_open(),
+        "a half-close is no reason to drop the handler"
+    );
     client.reset();
     reader.dropped.wait();
 }
