@@ -1,5 +1,6 @@
 //! What all connections of a core have in common: its ring, its supply of memory, its timers, its clock and its limits.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -29,8 +30,8 @@ pub(crate) struct Context<R> {
     pub(crate) touched: Vec<Key>,
     /// Connections that have more to do than one round allows, each once.
     pub(crate) put_off: Vec<Key>,
-    /// Connections whose receiving ended for want of a buffer.
-    pub(crate) starved: Vec<Key>,
+    /// Connections whose receiving ended for want of a buffer, the longest waiting first.
+    pub(crate) starved: VecDeque<Key>,
     /// The server is stopping: responses close their connections.
     pub(crate) draining: bool,
     /// It has been stopping for so long that connections without a request are closed.
@@ -59,7 +60,7 @@ impl<R> Context<R> {
             clock: Clock::new(),
             touched: Vec::new(),
             put_off: Vec::new(),
-            starved: Vec::new(),
+            starved: VecDeque::new(),
             draining: false,
             closes_idle: false,
             spare_exchanges: Vec::new(),

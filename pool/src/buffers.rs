@@ -169,12 +169,6 @@ impl Pool {
         self.shared.options().buffers_max
     }
 
-    /// Whether [`take`](Pool::take) would find nothing: all `buffers_max` buffers are in use.
-    #[inline]
-    pub fn is_exhausted(&self) -> bool {
-        self.shared.is_exhausted()
-    }
-
     /// Gives the memory of all free buffers but the `keep` most recently used back to the system, and returns how many
     /// bytes that was. Those buffers are taken last from now on, and their bytes are zero.
     ///

@@ -74,7 +74,7 @@ impl Socket {
     pub(super) fn handle_starved<R: Ring>(&mut self, context: &mut Context<R>) {
         self.receiving = Receiving::Starved;
         context.ring.lend_more();
-        context.starved.push(self.key);
+        context.starved.push_back(self.key);
     }
 
     /// There are buffers again.

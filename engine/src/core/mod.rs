@@ -260,13 +260,18 @@ impl<R: Ring> Core<R> {
         happened
     }
 
-    /// Re-arms the receives that ended for want of a buffer, once buffers are lent again.
+    /// Re-arms as many of the receives that ended for want of a buffer as there are buffers again: more would only fail.
     fn handle_starved(&mut self) {
-        if !self.context.starved.is_empty() && self.context.ring.has_buffers() {
-            for key in std::mem::take(&mut self.context.starved) {
-                if let Some(connection) = self.connections.get_mut(key) {
-                    connection.handle_buffers(&mut self.context);
-                }
+        if self.context.starved.is_empty() {
+            return;
+        }
+        let mut buffers = self.context.ring.spare_buffers();
+        while buffers > 0
+            && let Some(key) = self.context.starved.pop_front()
+        {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.handle_buffers(&mut self.context);
+                buffers -= 1;
             }
         }
     }

@@ -74,9 +74,9 @@ impl Buffers {
         Ok(buffers)
     }
 
-    /// Whether the kernel holds a buffer, or will with the next refill.
-    pub(super) fn has_any(&self) -> bool {
-        self.lent > 0 || !self.pool.is_exhausted()
+    /// How many buffers the kernel holds, or can be lent.
+    pub(super) fn spare(&self) -> usize {
+        self.pool.buffers_max() - self.pool.counts().held
     }
 
     /// Lends twice as many from now on.

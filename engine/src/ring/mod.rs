@@ -78,9 +78,9 @@ pub(crate) trait Ring {
     /// here on is signalled, if that is on. A pass over deferred work may leave some of it to the next (since Linux 6.13).
     fn is_quiet(&mut self) -> bool;
 
-    /// Whether the kernel has a receive buffer, or gets one with the next `enter`: a receive that ended for want of one can
-    /// be armed again.
-    fn has_buffers(&self) -> bool;
+    /// How many receive buffers the kernel has, or may get with the next `enter`: so many receives that ended for want of
+    /// one may be armed again.
+    fn spare_buffers(&self) -> usize;
 
     /// Takes a kernel's complaint that it ran out of buffers: more will be lent at a time from now on.
     fn lend_more(&mut self);

@@ -504,8 +504,8 @@ impl Ring for Simulated {
         Simulated::is_quiet(self)
     }
 
-    fn has_buffers(&self) -> bool {
-        self.with(|kernel| !kernel.pool.is_exhausted())
+    fn spare_buffers(&self) -> usize {
+        self.with(|kernel| kernel.pool.buffers_max() - kernel.pool.counts().held)
     }
 
     fn lend_more(&mut self) {}

@@ -110,6 +110,7 @@ impl Transmission {
     /// Empties it; its memory stays for the next use.
     pub(crate) fn clear(&mut self) {
         self.segments.clear();
+        self.segments.shrink_to(SEGMENTS_MAX);
         self.bytes = 0;
     }
 

@@ -272,8 +272,8 @@ impl Ring for Uring {
         nothing_to_say && nothing_to_hear && self.ring.completion().is_empty()
     }
 
-    fn has_buffers(&self) -> bool {
-        self.buffers.has_any()
+    fn spare_buffers(&self) -> usize {
+        self.buffers.spare()
     }
 
     fn lend_more(&mut self) {

@@ -144,12 +144,6 @@ impl Shared {
         self.state(index) == 1
     }
 
-    /// Whether no buffer is free and the pool cannot grow.
-    #[inline]
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.free.get() == 0 && self.total.get() == self.options.buffers_max
-    }
-
     pub(super) fn counts(&self) -> Counts {
         let (total, free, lent) = (self.total.get(), self.free.get(), self.lent.get());
         Counts {

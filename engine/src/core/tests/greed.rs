@@ -238,3 +238,32 @@ fn an_answer_may_be_read_slowly_but_not_slower_than_the_minimum_rate() {
         );
     }
 }
+
+#[test]
+fn connections_without_a_buffer_take_their_turns() {
+    harness::run(async || {
+        let service = async |request: Request| match request.path() {
+            "/never" => std::future::pending().await,
+            _ => Response::text("hello"),
+        };
+        let mut harness = Harness::new(service, |config| {
+            config.buffers_max = 16;
+            config.input_buffers_max = 15;
+        });
+        let all: Vec<_> = std::iter::from_fn(|| harness.pool.take()).collect();
+        let clients: Vec<RawFd> = (0..100).map(|_| harness.ring.connect()).collect();
+        for &client in &clients {
+            harness.ring.write(client, GET);
+        }
+        harness.run(0).await;
+        assert_eq!(harness.core.context.starved.len(), 100);
+        assert!(harness.core.next_wait() <= Some(Duration::from_millis(10)));
+        drop(all);
+        harness.turn(0).await; // Here they are armed again, as many as there are buffers.
+        assert_eq!(harness.core.context.starved.len(), 100 - 16);
+        harness.run(0).await;
+        for client in clients {
+            assert!(harness.at(client, 0).await.0.starts_with("HTTP/1.1 200"));
+        }
+    });
+}
