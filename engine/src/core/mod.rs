@@ -85,8 +85,9 @@ impl<R: Ring> Core<R> {
         connections_max: usize,
     ) -> Core<R> {
         let millis = |duration: Duration| duration.as_millis().min(u128::from(u32::MAX)) as Millis;
-        // What streams may have queued comes on top of the pool, as their chunks lie elsewhere.
-        shared.limit_streams(config.output_bytes_max, pool.buffers_max() * pool.buffer_bytes() / 2);
+        // What streams have queued comes on top of the pool, as their chunks lie elsewhere: as much in their pipes, and as
+        // much taken over from there, as a quarter of the pool.
+        shared.limit_streams(config.output_bytes_max, pool.buffers_max() * pool.buffer_bytes() / 4);
         Core {
             context: Context::new(ring, pool, handler, shared, config),
             connections: Slots::new(),
