@@ -121,14 +121,21 @@ impl Input {
         head::parse(&self.partial, limits).map(drop)
     }
 
-    /// Decodes a body as far as it is here, passing its data on as views. True once the body is complete.
-    pub(super) fn take_body(&mut self, decoder: &mut Decoder, mut data: impl FnMut(View)) -> Result<bool, Error> {
-        while !decoder.is_done()
+    /// Decodes a body as far as it is here, or until `data`, to which it is passed on as views, wants no more for now. True
+    /// once the body is complete.
+    pub(super) fn take_body(
+        &mut self,
+        decoder: &mut Decoder,
+        mut data: impl FnMut(View) -> bool,
+    ) -> Result<bool, Error> {
+        let mut wants_more = true;
+        while wants_more
+            && !decoder.is_done()
             && let Some(piece) = self.pieces.front_mut()
         {
             let step = decoder.decode(piece)?;
             if !step.data.is_empty() {
-                data(piece.slice(step.data));
+                wants_more = data(piece.slice(step.data));
             }
             piece.advance(step.consumed);
             if piece.is_empty() {
@@ -189,7 +196,11 @@ mod tests {
                         }
                     }
                     if let Some(decoder) = &mut decoder {
-                        input.take_body(decoder, |data| body.extend_from_slice(&data)).unwrap();
+                        let take = |data: View| {
+                            body.extend_from_slice(&data);
+                            true
+                        };
+                        input.take_body(decoder, take).unwrap();
                     }
                 }
                 assert_eq!(

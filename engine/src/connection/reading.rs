@@ -193,7 +193,9 @@ impl Exchange {
         else {
             return false;
         };
-        if decoder.is_done() {
+        // Not more chunks than buffers are let in at a time, since the smallest take far more memory than they hold.
+        let limit = context.limits.input_buffers_max;
+        if decoder.is_done() || pipe.chunks() >= limit {
             return false;
         }
         if !self.input.is_empty() {
@@ -203,10 +205,11 @@ impl Exchange {
             if !pipe.is_abandoned() {
                 pipe.give(context.supply.pass_on(data));
             }
+            pipe.chunks() < limit
         };
         match self.input.take_body(decoder, give) {
             Ok(true) => pipe.end_with(End::Finished),
-            Ok(false) if socket.ended => {
+            Ok(false) if socket.ended && self.input.is_empty() => {
                 // RFC 9112 §8: fewer bytes than announced.
                 let reason = "the connection ended within the request body";
                 self.fail(BodyError::Closed, StatusCode::BAD_REQUEST, reason, context);
@@ -245,7 +248,11 @@ impl Exchange {
                 pipe.end_with(End::Failed(BodyError::Closed)); // For a task that still holds it.
             }
             let mut discarded = 0;
-            let finished = self.input.take_body(decoder, |data| discarded += data.len() as u64);
+            let discard = |data: View| {
+                discarded += data.len() as u64;
+                true
+            };
+            let finished = self.input.take_body(decoder, discard);
             self.discarded += discarded;
             match finished {
                 Ok(true) => {}

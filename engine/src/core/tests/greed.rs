@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 
 use super::super::harness::{self, Harness};
 use super::super::*;
-use super::test;
+use super::{allocations, test};
 use crate::request::Request;
 use crate::response::Response;
 use crate::ring::Ended;
@@ -265,5 +265,31 @@ fn connections_without_a_buffer_take_their_turns() {
         for client in clients {
             assert!(harness.at(client, 0).await.0.starts_with("HTTP/1.1 200"));
         }
+    });
+}
+
+#[test]
+fn the_smallest_chunks_take_no_more_memory_than_large_ones() {
+    harness::run(async || {
+        let service = async |request: Request| match request.path() {
+            "/never" => std::future::pending().await,
+            _ => Response::text(request.body().bytes(1 << 20).await.unwrap_or_default()),
+        };
+        let mut harness = Harness::new(service, |_| {});
+        let head = |path: &str| format!("POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let before = allocations::live_bytes();
+        let ignored = harness.ring.connect();
+        harness.ring.write(ignored, head("/never").as_bytes());
+        harness.ring.write(ignored, &b"1\r\nx\r\n".repeat(20_000));
+        harness.run(0).await;
+        let grown = allocations::live_bytes() - before - 120_000; // What the client still wants to send lies in the test.
+        assert!(grown < 16 << 10, "{grown} bytes of memory");
+
+        let read = harness.ring.connect();
+        harness.ring.write(read, head("/read").as_bytes());
+        harness.ring.write(read, &b"1\r\nx\r\n".repeat(20_000));
+        harness.ring.write(read, b"0\r\n\r\n");
+        let answer = harness.at(read, 0).await.0;
+        assert!(answer.ends_with(&"x".repeat(20_000)) && answer.contains("Content-Length: 20000\r\n"));
     });
 }
