@@ -19,7 +19,6 @@ mod sockets;
 mod verdict;
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Mutex;
@@ -31,7 +30,7 @@ use ringlane::{Config, FieldError, IntoResponse, Request, Response, StatusCode, 
 use case::{Case, Profile};
 use runs::{Kind, Run};
 use service::Log;
-use sockets::{Client, Failure};
+use sockets::Client;
 use support::TestServer;
 
 const THREADS: usize = 3;
@@ -46,7 +45,7 @@ const FAILURES_MAX: usize = 3;
 fn every_case_holds_however_it_is_sent() {
     let cases = case::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance"))
         .unwrap_or_else(|problem| panic!("{problem}"));
-    assert!(cases.len() >= 150, "there are no more than {} cases", cases.len());
+    assert!(cases.len() >= 300, "there are no more than {} cases", cases.len());
     let servers = [Profile::Plain, Profile::Small].map(|profile| (profile, Server::start(profile)));
     let suite = Suite {
         servers: servers
@@ -125,7 +124,7 @@ fn batches(cases: &[Case]) -> Vec<Batch<'_>> {
         Kind::Split(_) => 4,
     };
     let mut runs: Vec<Run<'_>> = cases.iter().flat_map(runs::all).collect();
-    runs.sort_by_key(|run| (rank(run.kind), run.case.server as usize, run.case.sent().len()));
+    runs.sort_by_cached_key(|run| (rank(run.kind), run.case.server as usize, run.case.length()));
     runs.chunk_by(|one, next| rank(one.kind) == rank(next.kind) && one.case.server == next.case.server)
         .flat_map(|group| group.chunks(BATCH))
         .map(|batch| (batch[0].case.server, batch.to_vec()))
@@ -145,7 +144,7 @@ impl Suite<'_> {
             let outcomes = client.run(&batch).unwrap_or_else(|problem| panic!("{problem}"));
             for (run, outcome) in batch.iter().zip(outcomes) {
                 if let Some(failure) = outcome {
-                    let report = describe(*run, &failure);
+                    let report = run.describe(&failure.problem, &failure.received);
                     self.failures
                         .lock()
                         .unwrap()
@@ -165,24 +164,58 @@ impl Suite<'_> {
     }
 }
 
-fn describe(run: Run<'_>, failure: &Failure) -> String {
-    let Case { name, rule, place, .. } = run.case;
-    let show = |bytes: &[u8]| bytes[..bytes.len().min(500)].escape_ascii().to_string();
-    let mut text = format!("\n{place}: {name} ({rule}), {}\n", run.kind);
-    let _ = writeln!(text, "  wrong: {}", failure.problem);
-    for (number, part) in run.parts().iter().enumerate() {
-        for piece in run.pieces(number) {
-            let _ = writeln!(text, "  sent: \"{}\"", show(&piece));
-        }
-        for expected in &part.answers {
-            let _ = writeln!(
-                text,
-                "  expected: {} by {:?} with {:?}",
-                expected.status, expected.origin, expected.checks
-            );
-        }
+#[test]
+fn mistakes_in_the_data_are_named_with_file_and_line() {
+    for (text, expected) in [
+        ("> GET / HTTP/1.1\\r\\n", "x.cases:1: a line before the first case"),
+        (
+            "# a\n\n== a\nRFC 1\n> a \n< 400\nclosed",
+            "x.cases:5: the line ends in whitespace",
+        ),
+        ("== a\nRFC 1\n> \\q\n< 400\nclosed", "x.cases:3: \\q is no escape"),
+        (
+            "== a\nRFC 1\n> \\xg0\n< 400\nclosed",
+            "x.cases:3: \\x wants two hexadecimal digits",
+        ),
+        (
+            "== a\nRFC 1\n> \\{3a}\n< 400\nclosed",
+            "x.cases:3: \"3a\" is not a count",
+        ),
+        (
+            "== a\nRFC 1\n> \\{3*a\n< 400\nclosed",
+            "x.cases:3: \\{ wants a closing brace",
+        ),
+        (
+            "== a\nRFC 1\n> \u{e9}\n< 400\nclosed",
+            "x.cases:3: byte 0xc3 is not printable ASCII",
+        ),
+        ("== a\nRFC 1\n< 400\nclosed", "x.cases:3: nothing has been sent yet"),
+        (
+            "== a\nRFC 1\n> a\n< 4x0\nclosed",
+            "x.cases:4: \"4x0\" is no status code",
+        ),
+        (
+            "== a\nRFC 1\n> a\n< 200 GET\nclosed",
+            "x.cases:4: the target is missing",
+        ),
+        (
+            "== a\nRFC 1\n> a\n< 400\nshut",
+            "x.cases:5: \"shut\" is no line of a case",
+        ),
+        (
+            "== a\nRFC 1\n> a\n< 400\nclosed\n< 400",
+            "x.cases:6: there is a line behind the connection's fate",
+        ),
+        (
+            "== a\nRFC 1\n> a\n< 400\n\n== b",
+            "x.cases:1: the connection's fate is missing",
+        ),
+        ("== a\n> a\n< 400\nclosed", "x.cases:1: the RFC's section is missing"),
+        ("\n== a\nRFC 1\n> a\nclosed", "x.cases:2: the answer is missing"),
+    ] {
+        let problem = case::parse("x.cases", text).expect_err(text);
+        assert!(problem.starts_with(expected), "{text:?}: {problem}");
     }
-    let _ = writeln!(text, "  expected fate: {:?}", run.case.fate);
-    let _ = writeln!(text, "  came: \"{}\"", show(&failure.received));
-    text
+    let bytes = case::unescape("a\\r\\n\\t\\0\\\\\\x7f\\{3*\\xffb}c");
+    assert_eq!(bytes, Ok(b"a\r\n\t\0\\\x7f\xffb\xffb\xffbc".to_vec()));
 }

@@ -24,11 +24,6 @@ impl Received {
         self.history.extend_from_slice(bytes);
     }
 
-    /// What has not been taken.
-    pub fn rest(&self) -> &[u8] {
-        &self.bytes
-    }
-
     pub fn history(&self) -> &[u8] {
         &self.history
     }
@@ -39,8 +34,29 @@ impl Received {
         self.history.clear();
     }
 
-    pub fn take_bytes(&mut self, count: usize) -> Vec<u8> {
-        self.bytes.drain(..count.min(self.bytes.len())).collect()
+    /// Whether so many bytes are there that have not been taken.
+    pub fn holds(&self, count: usize) -> bool {
+        self.bytes.len() >= count
+    }
+
+    /// Takes bytes that have to be these.
+    pub fn expect_bytes(&mut self, expected: &[u8]) -> Result<(), String> {
+        let come: Vec<u8> = self.bytes.drain(..expected.len().min(self.bytes.len())).collect();
+        if come == expected {
+            return Ok(());
+        }
+        Err(format!(
+            "\"{}\" came and not \"{}\"",
+            come.escape_ascii(),
+            expected.escape_ascii()
+        ))
+    }
+
+    pub fn expect_nothing_more(&self) -> Result<(), String> {
+        if self.bytes.is_empty() {
+            return Ok(());
+        }
+        Err("there is more than was expected".into())
     }
 
     /// The next answer, once it is whole; `head_only` where its request was a HEAD.

@@ -1,6 +1,7 @@
 //! A case of the conformance suite, and how the data files are read. The format is described in the first of them.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -37,6 +38,8 @@ impl Profile {
     pub fn configure(self, config: &mut Config) {
         // The suite's clients are as slow as the machine: nobody is to be cut while they still send.
         config.close_timeout = Duration::from_secs(60);
+        config.head_timeout = Duration::from_secs(60);
+        config.idle_timeout = Duration::from_secs(600);
         if self == Profile::Small {
             config.target_bytes_max = 32;
             config.head_bytes_max = 256;
@@ -75,11 +78,17 @@ pub enum Origin {
 }
 
 /// A request as its handler got it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Call {
     pub method: String,
     pub target: String,
     pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {} \"{}\"", self.method, self.target, self.body.escape_ascii())
+    }
 }
 
 /// What else is looked at in an answer.
@@ -98,6 +107,8 @@ pub enum Check {
 pub enum Fate {
     /// The server ends it, and sends nothing more.
     Closed,
+    /// The same, but what the client has sent although it had announced not to may be answered with a reset.
+    ClosedOrReset,
     /// The next request is answered.
     Kept,
     /// It echoes bytes: first these, then what is sent.
@@ -107,7 +118,12 @@ pub enum Fate {
 impl Case {
     /// Everything that the client sends.
     pub fn sent(&self) -> Vec<u8> {
-        self.parts.iter().flat_map(|part| part.sent.iter().copied()).collect()
+        let parts: Vec<&[u8]> = self.parts.iter().map(|part| &part.sent[..]).collect();
+        parts.concat()
+    }
+
+    pub fn length(&self) -> usize {
+        self.parts.iter().map(|part| part.sent.len()).sum()
     }
 
     /// Whether the server is the one that ends it, by an error.
@@ -210,6 +226,7 @@ impl Draft {
                     .push(check);
             }
             "closed" if rest.is_empty() => self.fate = Some(Fate::Closed),
+            "closed" if rest == "or reset" => self.fate = Some(Fate::ClosedOrReset),
             "kept" if rest.is_empty() => self.fate = Some(Fate::Kept),
             "upgraded" => self.fate = Some(Fate::Upgraded(unescape(rest)?)),
             _ => return Err(format!("{line:?} is no line of a case")),

@@ -2,20 +2,28 @@
 
 use std::fmt;
 
-use super::case::{Case, Part};
+use super::case::{Case, Expected, Part};
 
 /// Up to this length a case is cut at every byte. A longer one is cut where something may go wrong: near its ends, near
-/// its line ends, and near the ends of buffers, whose sizes and the engine's limits are multiples of 1 KiB.
+/// the line ends of its head, and near the ends of buffers, of which the limits are multiples.
 pub const CUT_EVERYWHERE_BYTES_MAX: usize = 600;
 const NEAR_END_BYTES: usize = 40;
 const NEAR_LINE_END_BYTES: usize = 12;
-const BUFFER_BYTES: usize = 1024;
+/// Bytes of line ends, two each, that a head of a long case has at the most, unless it is one of very short lines.
+const LINE_ENDS: usize = 16;
+const BUFFER_BYTES: usize = 4096;
 
 /// The good request before a case, behind which the case's own answers have to be the same.
 pub const FIRST: &[u8] = b"GET /first HTTP/1.1\r\nHost: test\r\n\r\n";
 
 /// The good request behind a case, which is answered where the connection is kept and nowhere else.
 pub const PROBE: &[u8] = b"GET /probe HTTP/1.1\r\nHost: test\r\n\r\n";
+
+/// What is sent over a connection that has been upgraded, and has to come back: a request, if it were one.
+pub const PING: &[u8] = b"GET /ping HTTP/1.1\r\nHost: test\r\n\r\n";
+
+/// What is shown of bytes.
+const SHOWN_BYTES_MAX: usize = 500;
 
 /// One way to run a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +74,36 @@ impl<'a> Run<'a> {
     pub fn parts(&self) -> &'a [Part] {
         &self.case.parts
     }
+
+    /// All that is to be known of a run that has failed.
+    pub fn describe(&self, problem: &str, received: &[u8]) -> String {
+        let Case { name, rule, place, .. } = self.case;
+        let mut text = format!("\n{place}: {name} ({rule}), {}\n  wrong: {problem}\n", self.kind);
+        for (number, part) in self.parts().iter().enumerate() {
+            let pieces = self.pieces(number);
+            if pieces.len() <= 2 {
+                text.extend(pieces.iter().map(|piece| format!("  sent: \"{}\"\n", show(piece))));
+            } else {
+                text += &format!("  sent in {} pieces: \"{}\"\n", pieces.len(), show(&part.sent));
+            }
+            for Expected {
+                status, origin, checks, ..
+            } in &part.answers
+            {
+                text += &format!("  expected: {status} by {origin:?} with {checks:?}\n");
+            }
+        }
+        text += &format!(
+            "  expected fate: {:?}\n  came: \"{}\"\n",
+            self.case.fate,
+            show(received)
+        );
+        text
+    }
+}
+
+fn show(bytes: &[u8]) -> String {
+    bytes[..bytes.len().min(SHOWN_BYTES_MAX)].escape_ascii().to_string()
 }
 
 /// The pieces between these places; empty ones are left out.
@@ -83,17 +121,19 @@ fn split(bytes: &[u8], places: impl IntoIterator<Item = usize>) -> Vec<Vec<u8>> 
 
 /// Where a case is cut, in order.
 pub fn cuts(case: &Case) -> Vec<usize> {
-    let sent = case.sent();
-    let near_line_end = |at: usize| {
-        let around = &sent[at.saturating_sub(NEAR_LINE_END_BYTES)..sent.len().min(at + NEAR_LINE_END_BYTES)];
-        around.contains(&b'\n') || around.contains(&b'\r')
-    };
+    let (sent, length) = (case.sent(), case.length());
+    let line_ends = sent
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| matches!(byte, b'\r' | b'\n'));
+    let line_ends: Vec<usize> = line_ends.map(|(at, _)| at).take(LINE_ENDS).collect();
+    let near_line_end = |at: usize| line_ends.iter().any(|end| end.abs_diff(at) <= NEAR_LINE_END_BYTES);
     let near_buffer_end = |at: usize| matches!(at % BUFFER_BYTES, 0 | 1) || at % BUFFER_BYTES == BUFFER_BYTES - 1;
-    (1..sent.len())
+    (1..length)
         .filter(|at| {
-            sent.len() <= CUT_EVERYWHERE_BYTES_MAX
+            length <= CUT_EVERYWHERE_BYTES_MAX
                 || *at <= NEAR_END_BYTES
-                || *at + NEAR_END_BYTES >= sent.len()
+                || *at + NEAR_END_BYTES >= length
                 || near_buffer_end(*at)
                 || near_line_end(*at)
         })

@@ -1,5 +1,5 @@
-//! The service that the cases ask. It sends back what it was given, and keeps a log: what it is asked to do is proven by
-//! the one, what it is not asked to do by the other.
+//! The service that the cases ask. It sends back what it was given, and keeps a log: the one proves what was executed,
+//! the other what was not.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -52,7 +52,7 @@ impl Log {
     }
 }
 
-/// Answers with method, target, and, behind a line feed, the body. What it does besides depends on the path's beginning:
+/// Answers with method, target, and, behind a line feed, the body. What it does besides is said by the path's beginning:
 /// `/later` makes it wait a turn, `/ignore` leave the body unread, `/stream` answer in chunks, `/close` end the
 /// connection, `/upgrade` leave HTTP; `/status/N` answers with status N.
 pub async fn answer(log: &Log, request: Request) -> Response {

@@ -61,10 +61,10 @@ impl<'a> Awaited<'a> {
             self.part + 1 == self.case.parts.len() && self.answer + 1 == self.case.parts[self.part].answers.len();
         let result = check_answer(expected, answer).and_then(|()| match (is_last, &self.case.fate) {
             // RFC 9112 §9.6: the last response says so; where the client half-closes, the server may not know yet.
-            (true, Fate::Closed) if !closes(answer)? && !self.case.half_close => {
+            (true, Fate::Closed | Fate::ClosedOrReset) if !closes(answer)? && !self.case.half_close => {
                 Err("the last answer does not say Connection: close".to_owned())
             }
-            (true, Fate::Closed) => Ok(()),
+            (true, Fate::Closed | Fate::ClosedOrReset) => Ok(()),
             _ if closes(answer)? => Err("an answer that is not the last says Connection: close".to_owned()),
             _ => Ok(()),
         });
