@@ -1,6 +1,7 @@
 //! Tests of a whole core on the simulated ring: deterministic, without sockets and without waiting.
 
 mod allocations;
+mod conformance;
 mod faults;
 mod greed;
 
