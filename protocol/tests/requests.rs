@@ -81,6 +81,23 @@ fn what_follows_a_request_is_the_next_one() {
     }
 }
 
+/// RFC 9112 §9.3.2: a pipeline. Whichever requests follow one another, each is read as it would be alone.
+#[test]
+fn requests_do_not_depend_on_the_one_before() {
+    for (index, &(_, first, first_body)) in FOLLOWED.iter().enumerate() {
+        for &(_, second, second_body) in FOLLOWED {
+            let input = [first, second, LAST].concat();
+            let stride = 2 + index;
+            let sequence = fuzz::check_requests(&input, &Limits::default(), BODY_BYTES_MAX, |_| stride);
+            assert_eq!(
+                found(&sequence),
+                [("/x", first_body), ("/x", second_body), ("/last", b"")]
+            );
+            assert_eq!(sequence.end, Ending::More);
+        }
+    }
+}
+
 /// Section, request, and what it is refused with, or else closes with: nothing behind it is a request.
 #[test]
 fn nothing_behind_the_last_request_is_read() {
