@@ -144,6 +144,7 @@ fn other_expectations_are_refused() {
     const TABLE: &[Refused<'_>] = &[
         ("RFC 9110 §10.1.1", b"Expect: 200-ok\r\n", ExpectationUnknown),
         ("RFC 9110 §10.1.1", b"Expect: 100\r\n", ExpectationUnknown),
+        ("RFC 9110 §10.1.1", b"Expect: x, y\r\n", ExpectationUnknown),
         ("RFC 9110 §10.1.1", b"Expect: 100-continues\r\n", ExpectationUnknown),
         ("RFC 9110 §10.1.1", b"Expect: 100-continue;a=b\r\n", ExpectationUnknown),
         ("RFC 9110 §10.1.1", b"Expect: 100-continue, x\r\n", ExpectationUnknown),

@@ -196,6 +196,11 @@ fn faulty_framing_is_refused() {
         ),
         (
             "RFC 9112 §6.1",
+            b"Transfer-Encoding: chunked, chunked, chunked\r\n",
+            ChunkedNotLast,
+        ),
+        (
+            "RFC 9112 §6.1",
             b"Transfer-Encoding: chunked, gzip, chunked\r\n",
             ChunkedNotLast,
         ),
