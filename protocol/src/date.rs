@@ -3,7 +3,8 @@
 /// Seconds from 1970 up to the end of the year 9999, the last one that IMF-fixdate can write.
 const SECONDS_MAX: u64 = 253_402_300_799;
 
-const DAY: u64 = 24 * 60 * 60;
+/// Seconds of a day; leap seconds have no number of their own in Unix time.
+const DAY: u64 = 86_400;
 
 const WEEKDAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
 

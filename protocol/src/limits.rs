@@ -44,3 +44,19 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the documentation of the fields says.
+    #[test]
+    fn limits_have_ceilings() {
+        let limits = Limits {
+            target_bytes_max: usize::MAX,
+            head_bytes_max: usize::MAX,
+            fields_max: usize::MAX,
+        };
+        assert_eq!((limits.head_bytes(), limits.fields()), (16_777_216, 256));
+    }
+}

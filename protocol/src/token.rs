@@ -25,39 +25,45 @@ const fn classes() -> [u8; 256] {
     table
 }
 
+/// All classes of a byte, each added once.
 const fn class(byte: u8) -> u8 {
     let mut class = 0;
-    let alphanumeric = byte.is_ascii_alphanumeric();
-    if alphanumeric
-        || matches!(
-            byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_'
-        )
-        || matches!(byte, b'`' | b'|' | b'~')
-    {
-        class |= TOKEN;
+    if is_tchar(byte) {
+        class += TOKEN;
     }
-    let unreserved = alphanumeric || matches!(byte, b'-' | b'.' | b'_' | b'~');
-    let sub_delim = matches!(
-        byte,
-        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-    );
-    if unreserved || sub_delim {
-        class |= REG_NAME | PATH | QUERY | TARGET;
+    if is_unreserved_or_sub_delim(byte) {
+        class += REG_NAME;
     }
-    if matches!(byte, b':' | b'@' | b'/') {
-        class |= PATH | QUERY | TARGET;
+    if is_unreserved_or_sub_delim(byte) || matches!(byte, b':' | b'@' | b'/') {
+        class += PATH;
     }
-    if byte == b'?' {
-        class |= QUERY | TARGET;
+    if is_unreserved_or_sub_delim(byte) || matches!(byte, b':' | b'@' | b'/' | b'?') {
+        class += QUERY;
     }
-    if matches!(byte, b'%' | b'[' | b']') {
-        class |= TARGET;
+    if is_unreserved_or_sub_delim(byte) || matches!(byte, b':' | b'@' | b'/' | b'?' | b'%' | b'[' | b']') {
+        class += TARGET;
     }
     if byte == b'\t' || (byte >= b' ' && byte != 0x7f) {
-        class |= VALUE;
+        class += VALUE;
     }
     class
+}
+
+/// `tchar` (RFC 9110 §5.6.2).
+const fn is_tchar(byte: u8) -> bool {
+    match byte {
+        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~' => true,
+        _ => byte.is_ascii_alphanumeric(),
+    }
+}
+
+/// `unreserved / sub-delims` (RFC 3986 §2.2, §2.3).
+const fn is_unreserved_or_sub_delim(byte: u8) -> bool {
+    match byte {
+        b'-' | b'.' | b'_' | b'~' => true,
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => true,
+        _ => byte.is_ascii_alphanumeric(),
+    }
 }
 
 fn is(byte: u8, class: u8) -> bool {

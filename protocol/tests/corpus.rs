@@ -31,3 +31,8 @@ fn chunked() {
 fn framing() {
     run("framing", fuzz::framing);
 }
+
+#[test]
+fn requests() {
+    run("requests", fuzz::requests);
+}

@@ -172,6 +172,21 @@ fn heads_are_read_back() {
     }
 }
 
+/// The longest of all heads fits, and no more is reserved for it than is left to reason phrases to grow.
+#[test]
+fn the_longest_head_is_what_is_reserved() {
+    let left = (200..1000).map(|status| {
+        let head = Head {
+            content_type: Some("text/plain"),
+            fields: b"A: b\r\n",
+            upgrade: Some("websocket"),
+            ..head(status, Framing::Length(u64::MAX), Persistence::KeepAliveExplicit)
+        };
+        encoded_bytes_max(&head) - encoded(&head).len()
+    });
+    assert_eq!(left.min(), Some(18));
+}
+
 /// RFC 9110 §5.5: no value splits a response.
 #[test]
 fn values_that_would_split_the_response_are_left_out() {

@@ -147,7 +147,7 @@ impl Chunked {
                 return Err(Error::ChunkSizeInvalid);
             }
             self.size_digits += 1;
-            self.left = self.left << 4 | u64::from(digit);
+            self.left = self.left * 16 + u64::from(digit);
             return Ok(Phase::Size);
         }
         match byte {

@@ -30,7 +30,8 @@ pub enum Framing {
 /// Finds a body's data in the bytes that come after a head, however they are cut.
 ///
 /// Chunk extensions and trailers are validated and dropped: at most 16 KiB of extensions and 8 KiB of trailers in one
-/// body. RFC 9112 §7.1.1, §7.1.2 leave both to the recipient.
+/// body. RFC 9112 §7.1.1, §7.1.2 leave both to the recipient. A chunk has data, up to 16 digits of size and two line
+/// ends, so that `n` bytes of data take less than `21 * n` bytes plus 25 KiB.
 ///
 /// ```
 /// use ringlane_protocol::body::{Decoder, Framing};

@@ -2,6 +2,9 @@
 //! and the tests, which run the same bodies over the seed corpora, are crates of their own.
 
 pub mod naive;
+mod requests;
+
+pub use requests::{Ending, Request, Sequence, check_requests, requests};
 
 use crate::body::{Decoder, Framing};
 use crate::head::{self, Head};

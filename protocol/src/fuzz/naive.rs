@@ -84,6 +84,24 @@ pub(super) fn framing(head: &[u8]) -> Framing {
     }
 }
 
+/// Bytes of the head at the start of `input`, up to the first empty line behind the ones that are ignored.
+pub(super) fn head_len(input: &[u8]) -> Option<usize> {
+    let ignored = [&b"\r\n\r\n"[..], b"\r\n", b""]
+        .into_iter()
+        .find(|lines| input.starts_with(lines))?
+        .len();
+    let at = input[ignored..].windows(4).position(|window| window == b"\r\n\r\n")?;
+    Some(ignored + at + 4)
+}
+
+/// Whether another request may follow a valid head's (RFC 9112 §9.3).
+pub(super) fn keep_alive(head: &[u8]) -> bool {
+    let head = Head::new(head);
+    let options = head.values("connection").join(&b","[..]).to_ascii_lowercase();
+    let has = |name: &[u8]| options.split(|&byte| byte == b',').any(|option| trim(option) == name);
+    !has(b"close") && (head.version != "HTTP/1.0" || has(b"keep-alive"))
+}
+
 /// The naive twin of the chunked decoder. Errors are those of the right status code, not always the same ones.
 pub(super) fn decode_chunked(input: &[u8], body_bytes_max: u64) -> Decoded {
     let mut data = Vec::new();

@@ -82,16 +82,16 @@ fn parse_strictly(window: &[u8], start: usize, limits: &Limits) -> Result<Option
     }
 }
 
-/// How many bytes of empty lines are ignored: two lines (RFC 9112 §2.2).
+/// The most bytes of empty lines that are ignored: two lines (RFC 9112 §2.2).
 const EMPTY_LINES_BYTES_MAX: usize = 4;
 
 /// Where the head starts, and the bytes from there on that may be examined.
 fn window<'a>(input: &'a [u8], limits: &Limits) -> (usize, &'a [u8]) {
-    let mut start = 0;
-    while start < EMPTY_LINES_BYTES_MAX && input[start..].starts_with(b"\r\n") {
-        start += 2;
-    }
-    let rest = &input[start..];
+    let (start, rest) = match input {
+        [b'\r', b'\n', b'\r', b'\n', rest @ ..] => (EMPTY_LINES_BYTES_MAX, rest),
+        [b'\r', b'\n', rest @ ..] => (2, rest),
+        _ => (0, input),
+    };
     (start, &rest[..rest.len().min(limits.head_bytes())])
 }
 

@@ -52,3 +52,15 @@ fn trailers_limit() {
     let name = [b"0\r\n", &[b'a'; 8 * 1024 + 1][..]].concat();
     assert_refused(&name, BODY_BYTES_MAX, TrailersTooLarge);
 }
+
+/// What a client can have the server read around the data is bounded: zeros in front of sizes, extensions, trailers.
+#[test]
+fn framing_limit() {
+    let first = format!("0000000000000001;{}\r\na\r\n", "b".repeat(16 * 1024 - 1));
+    let others = "0000000000000001\r\na\r\n".repeat(99);
+    let end = format!("0000000000000000\r\nA:{}\r\n\r\n", "b".repeat(8 * 1024 - 6));
+    let longest = format!("{first}{others}{end}");
+    assert_eq!(longest.len(), 100 * 21 + 16 * 1024 + 8 * 1024 + 18);
+    assert_taken(longest.as_bytes(), 100);
+    assert_refused(longest.as_bytes(), 99, BodyTooLarge);
+}

@@ -2,7 +2,7 @@
 
 use ringlane_protocol::Error::{ConnectionInvalid, ExpectationUnknown};
 
-use crate::support::{Refused, assert_refused, head, with_fields, with_fields_10};
+use crate::support::{Refused, assert_refused, head, with_fields, with_fields_10, with_fields_12};
 
 /// Section, field lines, whether the connection persists in HTTP/1.1 and in HTTP/1.0.
 const PERSISTENCE: &[(&str, &[u8], bool, bool)] = &[
@@ -28,6 +28,8 @@ const PERSISTENCE: &[(&str, &[u8], bool, bool)] = &[
     ("RFC 9110 §7.6.1", b"Connection: x, keep-alive\t,y\r\n", true, true),
     ("RFC 9110 §7.6.1", b"Connection: x\r\n", true, false),
     ("RFC 9110 §7.6.1", b"Connection: closed\r\n", true, false),
+    ("RFC 9110 §7.6.1", b"Connection: clos_\r\n", true, false),
+    ("RFC 9110 §7.6.1", b"Connection: keep_alive\r\n", true, false),
     ("RFC 9110 §7.6.1", b"Connection: xclose\r\n", true, false),
     ("RFC 9110 §7.6.1", b"Connection: Upgrade,close\r\n", false, false),
     ("RFC 9110 §5.6.1.2", b"Connection:\r\n", true, false),
@@ -48,6 +50,7 @@ fn persistence_is_told() {
             "{section}: {}",
             fields.escape_ascii()
         );
+        assert_eq!(head(&with_fields_12(fields)).keep_alive(), in_11, "{section}");
         assert_eq!(
             head(&with_fields_10(fields)).keep_alive(),
             in_10,
@@ -118,13 +121,15 @@ const EXPECTATIONS: &[(&str, &[u8], bool)] = &[
 #[test]
 fn expectations_are_told() {
     for &(section, fields, expects_continue) in EXPECTATIONS {
-        let head = head(&with_fields(fields));
-        assert_eq!(
-            head.expects_continue(),
-            expects_continue,
-            "{section}: {}",
-            fields.escape_ascii()
-        );
+        for request in [with_fields(fields), with_fields_12(fields)] {
+            let head = head(&request);
+            assert_eq!(
+                head.expects_continue(),
+                expects_continue,
+                "{section}: {}",
+                request.escape_ascii()
+            );
+        }
     }
 }
 
@@ -139,6 +144,7 @@ fn other_expectations_are_refused() {
     const TABLE: &[Refused<'_>] = &[
         ("RFC 9110 §10.1.1", b"Expect: 200-ok\r\n", ExpectationUnknown),
         ("RFC 9110 §10.1.1", b"Expect: 100\r\n", ExpectationUnknown),
+        ("RFC 9110 §10.1.1", b"Expect: x, y\r\n", ExpectationUnknown),
         ("RFC 9110 §10.1.1", b"Expect: 100-continues\r\n", ExpectationUnknown),
         ("RFC 9110 §10.1.1", b"Expect: 100-continue;a=b\r\n", ExpectationUnknown),
         ("RFC 9110 §10.1.1", b"Expect: 100-continue, x\r\n", ExpectationUnknown),
@@ -175,6 +181,8 @@ const UPGRADES: &[(&str, &[u8], bool)] = &[
         b"Connection: upgrades\r\nUpgrade: websocket\r\n",
         false,
     ),
+    ("RFC 9110 §7.8", b"Connection: upgrad_\r\nUpgrade: websocket\r\n", false),
+    ("RFC 9110 §5.1", b"Connection: upgrade\r\nUpgrad_: websocket\r\n", false),
 ];
 
 #[test]
@@ -186,6 +194,7 @@ fn upgrades_are_told() {
             "{section}: {}",
             fields.escape_ascii()
         );
+        assert_eq!(head(&with_fields_12(fields)).upgrade(), upgrade, "{section}");
         assert!(
             !head(&with_fields_10(fields)).upgrade(),
             "a server must ignore it in HTTP/1.0"

@@ -5,7 +5,7 @@ use ringlane_protocol::Error::{ExpectationUnknown, MethodUnknown, TraceWithConte
 use ringlane_protocol::Error::{HostMissing, TransferEncodingAndContentLength, TransferEncodingInvalid};
 use ringlane_protocol::head::Framing;
 
-use crate::support::{Refused, as_is, assert_refused, head, with_fields, with_fields_10};
+use crate::support::{Refused, as_is, assert_refused, head, with_fields, with_fields_10, with_fields_12};
 
 /// Section, field lines, framing.
 const TAKEN: &[(&str, &[u8], Framing)] = &[
@@ -35,6 +35,7 @@ fn framing_is_told() {
             framing,
             "{section}"
         );
+        assert_eq!(head(&with_fields_12(fields)).framing(), framing, "{section}");
         if framing != Framing::Chunked {
             assert_eq!(head(&with_fields_10(fields)).framing(), framing, "{section}");
         }
@@ -63,6 +64,9 @@ fn faulty_framing_is_refused() {
             ContentLengthInvalid,
         ),
         ("RFC 9110 §8.6", b"Content-Length: 5;a\r\n", ContentLengthInvalid),
+        ("RFC 9110 §8.6", b"Content-Length: \xa05\r\n", ContentLengthInvalid),
+        ("RFC 9110 §8.6", b"Content-Length: 5:\r\n", ContentLengthInvalid),
+        ("RFC 9110 §8.6", b"Content-Length: 5/\r\n", ContentLengthInvalid),
         ("RFC 9112 §6.3", b"Content-Length: 5, 5\r\n", ContentLengthInvalid),
         ("RFC 9112 §6.3", b"Content-Length: 5,5\r\n", ContentLengthInvalid),
         ("RFC 9112 §6.3", b"Content-Length: 5, 6\r\n", ContentLengthInvalid),
@@ -188,6 +192,11 @@ fn faulty_framing_is_refused() {
         (
             "RFC 9112 §6.1",
             b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            ChunkedNotLast,
+        ),
+        (
+            "RFC 9112 §6.1",
+            b"Transfer-Encoding: chunked, chunked, chunked\r\n",
             ChunkedNotLast,
         ),
         (
@@ -343,11 +352,38 @@ fn trace_has_no_content() {
     );
 }
 
+/// RFC 9110 §5.1: a field is told by its whole name. These begin like one that matters, and are as long.
+#[test]
+fn other_names_do_not_frame() {
+    const TABLE: &[&[u8]] = &[
+        b"Hos_: @\r\n",
+        b"Ex_ect: 200-ok\r\n",
+        b"Connectio_: close, (\r\n",
+        b"Content_Length: 5\r\n",
+        b"Content-Lengtx: x\r\n",
+        b"Content.Length: 5\r\nContent!Length: 6\r\n",
+        b"Transfer_Encoding: chunked\r\n",
+        b"Transfer-Encodinx: \r\n",
+        b"#ontent-Length: 5\r\n",
+    ];
+    for fields in TABLE {
+        let head = head(&with_fields(fields));
+        assert_eq!(
+            (head.framing(), head.keep_alive()),
+            (Framing::None, true),
+            "{}",
+            fields.escape_ascii()
+        );
+    }
+}
+
 /// RFC 9110 §9.3.1: content has no meaning with these methods, but it is there and has to be framed.
 #[test]
 fn methods_do_not_change_framing() {
     for method in ["GET", "HEAD", "DELETE", "OPTIONS", "PUT", "PATCH"] {
         let input = format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n").into_bytes();
         assert_eq!(head(&input).framing(), Framing::Length(3));
+        let input = format!("{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes();
+        assert_eq!(head(&input).framing(), Framing::Chunked);
     }
 }

@@ -118,33 +118,6 @@ fn limits_of_nothing() {
     assert_eq!(parse(b"", &limits), Err(HeadTooLarge));
 }
 
-/// Every error has its status code.
-#[test]
-fn status_codes() {
-    for (error, status) in [
-        (Error::BareLf, 400),
-        (Error::EmptyLines, 400),
-        (Error::HostMissing, 400),
-        (Error::ContentLengthRepeated, 400),
-        (Error::TransferEncodingAndContentLength, 400),
-        (Error::ChunkSizeInvalid, 400),
-        (Error::ChunkExtensionsTooLong, 400),
-        (Error::TrailerForbidden, 400),
-        (Error::ConnectRefused, 405),
-        (Error::BodyTooLarge, 413),
-        (TargetTooLong, 414),
-        (Error::ExpectationUnknown, 417),
-        (HeadTooLarge, 431),
-        (TooManyFields, 431),
-        (Error::TrailersTooLarge, 431),
-        (Error::MethodUnknown, 501),
-        (Error::CodingUnsupported, 501),
-        (Error::VersionUnsupported, 505),
-    ] {
-        assert_eq!(error.status().as_u16(), status, "{error}");
-    }
-}
-
 /// RFC 9112 §3: a method longer than any known one is a 501, and is not waited for.
 #[test]
 fn method_limit() {

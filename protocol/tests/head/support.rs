@@ -36,6 +36,11 @@ pub fn with_fields(lines: &[u8]) -> Vec<u8> {
     [b"POST / HTTP/1.1\r\n", HOST, lines, b"\r\n"].concat()
 }
 
+/// The same of a later minor version, which is handled as HTTP/1.1 (RFC 9110 §2.5).
+pub fn with_fields_12(lines: &[u8]) -> Vec<u8> {
+    [b"POST / HTTP/1.2\r\n", HOST, lines, b"\r\n"].concat()
+}
+
 /// An HTTP/1.0 request with these field lines.
 pub fn with_fields_10(lines: &[u8]) -> Vec<u8> {
     [b"POST / HTTP/1.0\r\n", lines, b"\r\n"].concat()
