@@ -121,7 +121,7 @@ impl Response {
 
     /// 101: hands the connection over as a raw stream of bytes (RFC 9110 §7.8). `run` is called once the response is on
     /// its way; the connection is closed when its future ends and what it has written is sent. A request that did not
-    /// ask for an upgrade gets 426 instead.
+    /// ask for an upgrade to this protocol gets 426 instead.
     ///
     /// ```no_run
     /// use futures_lite::{AsyncReadExt, AsyncWriteExt};

@@ -11,7 +11,9 @@ use ringlane::{Config, Request, Response, Upgraded};
 use support::content::{self, Check};
 use support::{Client, Count, Gate, OnDrop, TestServer};
 
-const UPGRADE: &str = "GET /echo HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+/// Offers every protocol of these tests, in all the ways in which a list may be written (RFC 9110 §5.6.1, §7.8).
+const UPGRADE: &str = "GET /echo HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\n\
+    Upgrade: Echo,, copy/1.0\r\nUpgrade: test ,pair\r\n\r\n";
 const MIB: usize = 1 << 20;
 
 /// Sends back what comes, chunk by chunk and without a copy.
@@ -247,6 +249,8 @@ fn a_request_that_does_not_ask_gets_426() {
         "GET / HTTP/1.1\r\nHost: test\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: test\r\nUpgrade: echo\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo/1.0, echoes\r\n\r\n",
         "GET / HTTP/1.0\r\nConnection: upgrade, keep-alive\r\nUpgrade: echo\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: echo\r\nContent-Length: 5\r\n\r\nhello",
     ] {

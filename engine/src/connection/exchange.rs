@@ -50,6 +50,10 @@ pub(crate) struct Exchange {
     pub(super) task: Option<Task>,
     /// What the response must know of its request.
     pub(super) request: Traits,
+    /// The connection's first request is awaited, or coming.
+    pub(super) is_first: bool,
+    /// The protocols that the request offers to switch to.
+    pub(super) offered: Vec<u8>,
     /// Before the connection is closed the peer gets time to read what was sent.
     pub(super) linger: bool,
     /// The end of the connection has to be a reset, since a plain one would look like the end of the body.
@@ -104,7 +108,6 @@ pub(super) struct Traits {
     pub(super) is_1_0: bool,
     /// HEAD: the response ends with its head.
     pub(super) head_only: bool,
-    pub(super) wants_upgrade: bool,
     /// `100 Continue` is awaited and has not been sent.
     pub(super) expects_continue: bool,
 }
@@ -171,9 +174,14 @@ impl Exchange {
         self.input.buffers() + self.inbound.as_ref().map_or(0, |inbound| inbound.pipe.chunks())
     }
 
-    /// Nothing is under way: the connection is idle.
+    /// No request has begun, and all is sent.
+    pub(super) fn is_idle(&self) -> bool {
+        self.stage == Stage::Head && self.sending.is_none() && self.input.is_blank() && self.output.is_empty()
+    }
+
+    /// There is nothing left for which an exchange is needed.
     pub(super) fn is_over(&self) -> bool {
-        self.stage == Stage::Head && self.sending.is_none() && self.input.is_empty() && self.output.is_empty()
+        self.is_idle() && self.input.is_empty()
     }
 
     /// The end of a round: sends what is queued; once all is sent an ending connection lingers or is closed.
@@ -297,7 +305,10 @@ impl Exchange {
     fn awaited(&self, limits: &Limits) -> Option<Millis> {
         match self.stage {
             // Not while it is we who read no further.
-            Stage::Head if !self.input.is_empty() && !self.held_back => Some(limits.head_timeout),
+            Stage::Head if self.input.is_empty() || self.held_back => None,
+            // RFC 9112 §2.2: empty lines are no request.
+            Stage::Head if self.input.is_blank() && !self.is_first => Some(limits.idle_timeout),
+            Stage::Head => Some(limits.head_timeout),
             Stage::Handling | Stage::Streaming | Stage::Discarding if self.body_is_waited_for() => {
                 Some(self.patience.left())
             }
@@ -327,7 +338,8 @@ impl Exchange {
         }
         match self.stage {
             Stage::Lingering => return Fate::Closed,
-            Stage::Head => self.refuse(StatusCode::REQUEST_TIMEOUT, "the request head took too long", context),
+            Stage::Head if self.input.is_blank() => return Fate::Closed,
+            Stage::Head => self.refuse_head(StatusCode::REQUEST_TIMEOUT, "the request head took too long", context),
             _ => self.time_body_out(context),
         }
         Fate::Open
@@ -420,6 +432,8 @@ impl Exchange {
             outbound: _,
             task: _,
             request,
+            is_first,
+            offered,
             linger,
             reset_at_end,
             waiting_since,
@@ -436,6 +450,7 @@ impl Exchange {
         input.clear(supply);
         output.clear(supply);
         (*stage, *request) = (Stage::Head, Traits::default());
+        (*is_first, *offered) = (false, Vec::new());
         (*linger, *reset_at_end) = (false, false);
         (*waiting_since, *discarded) = (None, 0);
         (*handled, *is_put_off, *held_back) = (0, false, false);

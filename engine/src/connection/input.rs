@@ -70,41 +70,65 @@ impl Input {
         std::mem::take(&mut self.partial)
     }
 
-    /// Takes the next head and its bytes, where it is complete. A head within one buffer is not copied.
+    /// Whether no request has begun: nothing is here, or empty lines that are ignored.
+    pub(super) fn is_blank(&self) -> bool {
+        self.pieces.is_empty() && head::is_blank(&self.partial)
+    }
+
+    /// Whether the head that is here, or begins here, asks with HEAD.
+    pub(super) fn asks_with_head(&self) -> bool {
+        let beginning = match self.pieces.front() {
+            Some(piece) if self.partial.is_empty() => piece,
+            _ => &self.partial[..],
+        };
+        head::asks_with_head(beginning)
+    }
+
+    /// Takes the next head and its bytes, where it is complete. A head within one buffer is not copied. One that is refused
+    /// stays, and is what the input begins with.
     pub(super) fn take_head(
         &mut self,
         limits: &Limits,
         supply: &mut Supply,
     ) -> Result<Option<(Head, Chunk)>, HeadError> {
-        while let Some(mut piece) = self.pieces.pop_front() {
-            if self.partial.is_empty()
-                && let Some(head) = head::parse(&piece, limits)?
+        while let Some(piece) = self.pieces.front_mut() {
+            let before = self.partial.len();
+            if before == 0
+                && let Some(head) = head::parse(piece, limits)?
             {
                 let bytes = piece.split_to(head.len());
-                self.put_back(piece);
+                self.drop_used_piece();
                 return Ok(Some((head, supply.pass_on(bytes))));
             }
-            let before = self.partial.len();
             if !supply.take_head_bytes(before, piece.len()) {
                 return Err(HeadError::NoMemory);
             }
-            self.partial.extend_from_slice(&piece);
+            self.partial.extend_from_slice(piece);
             if before == 0 {
                 self.parsed = piece.len();
             } else if self.is_worth_parsing(before, limits) {
                 self.parsed = self.partial.len();
-                let Some(head) = head::parse(&self.partial, limits)? else {
-                    continue;
-                };
-                debug_assert!(head.len() > before, "an earlier parse saw this head whole");
-                piece.advance(head.len().saturating_sub(before));
-                self.put_back(piece);
-                let mut bytes = self.take_partial(supply);
-                bytes.truncate(head.len());
-                return Ok(Some((head, bytes.into())));
+                if let Some(head) = head::parse(&self.partial, limits)? {
+                    debug_assert!(head.len() > before, "an earlier parse saw this head whole");
+                    if let Some(piece) = self.pieces.front_mut() {
+                        piece.advance(head.len().saturating_sub(before));
+                    }
+                    self.drop_used_piece();
+                    let mut bytes = self.take_partial(supply);
+                    bytes.truncate(head.len());
+                    return Ok(Some((head, bytes.into())));
+                }
             }
+            self.pieces.pop_front();
         }
         Ok(None)
+    }
+
+    /// Lets go of the first piece once all of it is used.
+    fn drop_used_piece(&mut self) {
+        if self.pieces.front().is_some_and(|piece| piece.is_empty()) {
+            self.pieces.pop_front();
+        }
     }
 
     /// Whether what came behind the first `before` bytes of a head may have completed or broken it.
@@ -138,17 +162,9 @@ impl Input {
                 wants_more = data(piece.slice(step.data));
             }
             piece.advance(step.consumed);
-            if piece.is_empty() {
-                self.pieces.pop_front();
-            }
+            self.drop_used_piece();
         }
         Ok(decoder.is_done())
-    }
-
-    fn put_back(&mut self, rest: View) {
-        if !rest.is_empty() {
-            self.pieces.push_front(rest);
-        }
     }
 }
 

@@ -54,8 +54,9 @@ impl Connection {
         connection
     }
 
+    /// No request has begun.
     pub(crate) fn is_idle(&self) -> bool {
-        self.exchange.is_none()
+        self.exchange.as_ref().is_none_or(|exchange| exchange.is_idle())
     }
 
     /// A request is being handled, or its response is not sent yet.
@@ -86,7 +87,8 @@ impl Connection {
                 let exchange = self.exchange.get_or_insert_with(|| {
                     let mut exchange = context.take_exchange();
                     // The first head has its time from the accept on.
-                    exchange.waiting_since = (self.socket.served == 0).then_some(self.idle_since);
+                    exchange.is_first = self.socket.served == 0;
+                    exchange.waiting_since = exchange.is_first.then_some(self.idle_since);
                     exchange
                 });
                 exchange.receive(view, &mut self.socket, context);
@@ -191,10 +193,10 @@ impl Connection {
         }
         let held = exchange.buffers_held();
         self.socket.pace(held, context);
+        if exchange.is_idle() && (self.socket.ended || context.closes_idle) {
+            return self.close(context);
+        }
         if exchange.is_over() {
-            if self.socket.ended || context.closes_idle {
-                return self.close(context);
-            }
             self.idle_since = context.clock.now();
             if let Some(exchange) = self.exchange.take() {
                 context.recycle_exchange(exchange);

@@ -28,6 +28,9 @@ impl Exchange {
     /// Bytes have come.
     pub(super) fn receive<R: Ring>(&mut self, view: View, socket: &mut Socket, context: &mut Context<R>) {
         self.handle_progress(view.len(), context);
+        if self.stage == Stage::Head && !self.is_first && self.input.is_blank() {
+            self.waiting_since = None; // What was waited for was a request's beginning; now it is the rest of its head.
+        }
         match self.stage {
             // What comes in now is thrown away: left in the socket it would turn the close into a reset, which may take the
             // answer along (RFC 9112 §9.6).
@@ -79,18 +82,20 @@ impl Exchange {
             }
             Ok(None) if !socket.ended => false,
             // RFC 9112 §8: a request that the client ended early is incomplete.
-            Ok(None) if !self.input.is_empty() => {
+            Ok(None) if !self.input.is_blank() => {
                 match self.input.check_partial(&context.limits.head) {
                     Ok(()) => {
                         let reason = "the connection ended within the request head";
-                        self.refuse(StatusCode::BAD_REQUEST, reason, context);
+                        self.refuse_head(StatusCode::BAD_REQUEST, reason, context);
                     }
-                    Err(error) => self.refuse_error(error, context),
+                    Err(error) => self.refuse_invalid_head(error, context),
                 }
                 true
             }
-            // The end between two requests is no error; a connection that is not idle closes once its output is sent.
+            // The end between two requests is no error, and neither are empty lines in front of it (RFC 9112 §2.2); a
+            // connection that is not idle closes once its output is sent.
             Ok(None) => {
+                self.input.clear(&mut context.supply);
                 let sent_all = self.is_over();
                 if !sent_all {
                     self.stage = Stage::Ending;
@@ -98,12 +103,12 @@ impl Exchange {
                 !sent_all
             }
             Err(HeadError::Invalid(error)) => {
-                self.refuse_error(error, context);
+                self.refuse_invalid_head(error, context);
                 true
             }
             Err(HeadError::NoMemory) => {
                 let reason = "the server has no memory left for long request heads";
-                self.refuse(StatusCode::SERVICE_UNAVAILABLE, reason, context);
+                self.refuse_head(StatusCode::SERVICE_UNAVAILABLE, reason, context);
                 true
             }
         }
@@ -118,7 +123,7 @@ impl Exchange {
 
     /// Calls the service with a request, after its body has been let in as far as it is here.
     fn handle_head<R: Ring>(&mut self, head: Head, bytes: Chunk, socket: &mut Socket, context: &mut Context<R>) {
-        self.waiting_since = None;
+        (self.waiting_since, self.is_first) = (None, false);
         self.handled += 1;
         socket.served = socket.served.saturating_add(1);
         self.request = Traits {
@@ -126,9 +131,9 @@ impl Exchange {
             keep_alive: head.keep_alive() && socket.served < context.limits.requests_max,
             is_1_0: head.version() == http::Version::HTTP_10,
             head_only: *head.method() == http::Method::HEAD,
-            wants_upgrade: head.upgrade(),
             expects_continue: head.expects_continue(),
         };
+        self.offered = offered(&head, &bytes);
         let framing = head.framing();
         let mut request = Request::new(head, bytes, socket.key, Rc::clone(&context.shared));
         if framing == Framing::None {
@@ -305,4 +310,19 @@ impl Exchange {
         }
         over
     }
+}
+
+/// The protocols that a request offers to switch to: the values of its Upgrade fields, each with a comma behind it.
+fn offered(head: &Head, bytes: &[u8]) -> Vec<u8> {
+    let mut offered = Vec::new();
+    if head.upgrade() {
+        for (_, value) in head
+            .fields(bytes)
+            .filter(|(name, _)| name.eq_ignore_ascii_case("upgrade"))
+        {
+            offered.extend_from_slice(value);
+            offered.push(b',');
+        }
+    }
+    offered
 }

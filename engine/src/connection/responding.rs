@@ -37,7 +37,7 @@ impl Exchange {
         match std::mem::replace(&mut parts.body, ResponseBody::Whole(Chunk::default())) {
             ResponseBody::Whole(chunk) => self.respond_whole(&parts, chunk, context),
             ResponseBody::Stream { stream, length } => self.respond_stream(&parts, stream, length, socket, context),
-            ResponseBody::Upgrade { protocol, run } if self.request.wants_upgrade && self.inbound.is_none() => {
+            ResponseBody::Upgrade { protocol, run } if self.is_offered(protocol) && self.inbound.is_none() => {
                 self.respond_upgrade(&parts, protocol, run, socket, context);
             }
             // RFC 9110 §15.5.22: what was not asked for cannot be switched to, only named.
@@ -47,6 +47,12 @@ impl Exchange {
                 self.stage = Stage::Discarding;
             }
         }
+    }
+
+    /// RFC 9110 §7.8: only to what the client has named may be switched. Names of protocols have no case.
+    fn is_offered(&self, protocol: &str) -> bool {
+        let mut names = self.offered.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        names.any(|name| name.eq_ignore_ascii_case(protocol.as_bytes()))
     }
 
     /// Whether more of the request's body is to come than is worth reading for the sake of the connection. A streamed
@@ -222,6 +228,18 @@ impl Exchange {
     /// Answers with the status that a broken rule calls for, as the connection's last response.
     pub(super) fn refuse_error<R>(&mut self, error: ringlane_protocol::Error, context: &mut Context<R>) {
         self.push_refusal(error.status(), error.to_string().into(), context);
+    }
+
+    /// Refuses the head that the input begins with, or the beginning of one.
+    pub(super) fn refuse_head<R>(&mut self, status: StatusCode, reason: &'static str, context: &mut Context<R>) {
+        self.request.head_only = self.input.asks_with_head();
+        self.refuse(status, reason, context);
+    }
+
+    /// As [`Exchange::refuse_head`], for a broken rule.
+    pub(super) fn refuse_invalid_head<R>(&mut self, error: ringlane_protocol::Error, context: &mut Context<R>) {
+        self.request.head_only = self.input.asks_with_head();
+        self.refuse_error(error, context);
     }
 
     /// Answers with an error of the engine's own, as the connection's last response.

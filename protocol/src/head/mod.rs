@@ -95,6 +95,21 @@ fn window<'a>(input: &'a [u8], limits: &Limits) -> (usize, &'a [u8]) {
     (start, &rest[..rest.len().min(limits.head_bytes())])
 }
 
+/// Whether `input`, which starts where the previous message ended, has only the empty lines that are ignored, or the
+/// beginning of one: no request has begun (RFC 9112 §2.2).
+#[must_use]
+pub fn is_blank(input: &[u8]) -> bool {
+    b"\r\n\r\n".starts_with(input)
+}
+
+/// Whether `input` begins with a request of the method HEAD, be the rest of its head valid or not: whatever it is answered,
+/// the answer has no content (RFC 9110 §9.3.2).
+#[must_use]
+pub fn asks_with_head(input: &[u8]) -> bool {
+    let (_, window) = window(input, &Limits::default());
+    window.starts_with(b"HEAD ")
+}
+
 /// A valid request head: 40 bytes of offsets and conclusions, without a lifetime.
 ///
 /// Accessors that return bytes take the `input` that was given to [`parse`] (its first [`len`](Self::len) bytes are

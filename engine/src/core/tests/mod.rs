@@ -159,8 +159,12 @@ fn completions_of_a_slot_before_do_not_reach_its_next_connection() {
 #[test]
 fn every_wait_has_its_end() {
     // Sent bytes; the moment by which nothing may have happened; the moment by which it must have; the status, if any.
-    let table: [(&[u8], Millis, Millis, &str); 5] = [
+    let table: [(&[u8], Millis, Millis, &str); 8] = [
         (b"", 9_990, 12_000, ""),
+        (b"\r\n", 9_990, 12_000, ""),
+        // RFC 9112 §2.2: an empty line behind a request is not the beginning of another one.
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\r\n", 74_990, 85_000, ""),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\r\n\r\nG", 9_990, 12_000, "408"),
         (b"GET / HTTP/1.1\r\nHos", 9_990, 12_000, "408"),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET", 9_990, 12_000, "408"),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 74_990, 80_000, ""),
@@ -181,7 +185,7 @@ fn every_wait_has_its_end() {
                 assert!(!closed);
                 assert_eq!(
                     first.starts_with("HTTP/1.1 200"),
-                    sent.windows(4).any(|four| four == b"\r\n\r\n"),
+                    sent.windows(4).any(|four| four == b"\r\n\r\n") && sent.len() > 4,
                     "{first}"
                 );
                 assert_eq!(
@@ -202,6 +206,34 @@ fn every_wait_has_its_end() {
             },
         );
     }
+}
+
+#[test]
+fn a_head_has_its_time_from_its_first_byte_also_behind_an_empty_line() {
+    test(
+        |_| {},
+        async |mut harness| {
+            let client = harness.ring.connect();
+            harness.ring.write(client, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\r\n");
+            harness.run(0).await;
+            harness.ring.read(client);
+            for (now, piece) in [(60_000, &b"GET / HTTP/1.1\r\n"[..]), (69_000, b"Host: x\r\n\r\n")] {
+                assert_eq!(harness.at(client, now).await, (String::new(), false));
+                harness.ring.write(client, piece);
+            }
+            assert!(harness.at(client, 69_000).await.0.starts_with("HTTP/1.1 200"));
+            harness.ring.write(client, b"\r\n");
+            harness.run(70_000).await;
+            harness.drain();
+            harness.run(71_000).await;
+            harness.run(71_600).await;
+            assert!(
+                harness.ring.is_closed(client),
+                "an empty line is nothing that a stopping server waits for"
+            );
+            harness.assert_empty();
+        },
+    );
 }
 
 #[test]
