@@ -402,6 +402,8 @@ mod tests {
             ("RINGLANE_IDEL_TIMEOUT", "1s", "did you mean RINGLANE_IDLE_TIMEOUT?"),
             ("RINGLANE_idle_timeout", "1s", "did you mean RINGLANE_IDLE_TIMEOUT?"),
             ("RINGLANE_DRAIN_IDLE_TIMEOUT", "31s", "make it the shorter one"),
+            ("RINGLANE_BODY_BYTES_PER_SECOND_MIN", "0", "a rate is zero"),
+            ("RINGLANE_WRITE_BYTES_PER_SECOND_MIN", "240B/s", "not a size"),
         ] {
             let sentence = Config::from_variables([(name, value)]).unwrap_err().to_string();
             assert!(sentence.contains(part), "{name}={value}: {sentence}");
