@@ -76,7 +76,7 @@ impl Supply {
 
     /// Accounts for a head's next bytes on the heap, where so many lie already; false where that is too much.
     pub(crate) fn take_head_bytes(&mut self, before: usize, more: usize) -> bool {
-        let grants = before == 0 || before + more <= self.share_bytes();
+        let grants = before == 0 || before + more <= self.share_bytes().max(self.pool.buffer_bytes());
         if grants {
             self.head_bytes += more;
         }
@@ -182,7 +182,10 @@ mod tests {
             !supply.take_head_bytes(3072, 1024),
             "that is more than half of what is left"
         );
-        assert!(supply.take_head_bytes(0, 1024), "everybody's first buffer is granted");
+        assert!(
+            supply.take_head_bytes(0, 10) && supply.take_head_bytes(10, 1014),
+            "everybody's first buffer is granted, in however many pieces"
+        );
         supply.give_head_bytes_back(4096);
         assert_eq!((supply.head_bytes(), supply.share()), (0, 4));
     }

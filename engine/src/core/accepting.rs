@@ -87,12 +87,14 @@ impl Accepting {
 
     /// Accepts again where it may.
     pub(super) fn resume(&mut self, connections: usize, now: Millis, ring: &mut impl Ring) {
-        let may = match self.state {
-            State::Full => true,
-            State::Retry(at) => now >= at,
-            _ => false,
-        };
-        let may = may && self.stopping.is_none() && connections + self.waiting.len() < self.connections_max;
+        if let State::Retry(at) = self.state
+            && now >= at
+        {
+            self.state = State::Full; // From here on it is room that is waited for, not a moment.
+        }
+        let may = self.state == State::Full
+            && self.stopping.is_none()
+            && connections + self.waiting.len() < self.connections_max;
         if let Some(listener) = self.listener.as_ref().filter(|_| may) {
             ring.accept(listener.descriptor());
             self.state = State::On;

@@ -241,6 +241,28 @@ fn without_descriptors_accepting_waits_and_loses_nobody() {
 }
 
 #[test]
+fn without_descriptors_at_the_limit_of_connections_the_core_sleeps() {
+    harness::run(async || {
+        let mut harness = accepting(|config| config.connections_max = NonZeroU32::new(1));
+        let first = harness.ring.connect();
+        harness.run(0).await;
+        assert_eq!(harness.core.connections.len(), 1);
+        // The accept was cancelled at the limit; its last word is that there was no descriptor for one more.
+        harness.ring.complete(Completion::Accepted {
+            outcome: Err(Errno(libc::EMFILE)),
+            more: false,
+        });
+        harness.run(10).await;
+        harness.run(200).await;
+        let wait = harness.core.next_wait();
+        assert!(wait > Some(Duration::from_secs(1)), "it would wake in {wait:?}");
+        harness.ring.end(first, Ok(()));
+        harness.run(200).await;
+        assert!(harness.ring.is_accepting(), "with room again it accepts");
+    });
+}
+
+#[test]
 fn at_the_limit_of_connections_the_rest_waits_in_the_queue() {
     harness::run(async || {
         let mut harness = accepting(|config| config.connections_max = NonZeroU32::new(3));
