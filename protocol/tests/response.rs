@@ -1,5 +1,7 @@
 //! The response encoder, read back by httparse.
 
+use std::collections::HashSet;
+
 use http::StatusCode;
 use ringlane_protocol::date::Date;
 use ringlane_protocol::response::{
@@ -267,6 +269,17 @@ fn other_field_lines_are_refused() {
     for &(section, name, value, error) in TABLE {
         assert_eq!(lines.push(name, value), Err(error), "{section}");
         assert!(lines.is_empty(), "{section}");
+    }
+}
+
+/// Whoever wrote the field can tell what to change.
+#[test]
+fn every_field_error_says_something_else_in_one_line() {
+    let errors = [FieldError::NameInvalid, FieldError::ValueInvalid, FieldError::Reserved];
+    let messages: HashSet<_> = errors.iter().map(FieldError::to_string).collect();
+    assert_eq!(messages.len(), errors.len());
+    for message in messages {
+        assert!(!message.is_empty() && !message.contains('\n'), "{message:?}");
     }
 }
 

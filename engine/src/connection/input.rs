@@ -145,14 +145,14 @@ impl Input {
         head::parse(&self.partial, limits).map(drop)
     }
 
-    /// Decodes a body as far as it is here, or until `data`, to which it is passed on as views, wants no more for now. True
-    /// once the body is complete.
+    /// Decodes a body as far as it is here, or until `data`, to which it is passed on as views, wants no more for now. Returns
+    /// how many bytes that took, framing included.
     pub(super) fn take_body(
         &mut self,
         decoder: &mut Decoder,
         mut data: impl FnMut(View) -> bool,
-    ) -> Result<bool, Error> {
-        let mut wants_more = true;
+    ) -> Result<usize, Error> {
+        let (mut wants_more, mut taken) = (true, 0);
         while wants_more
             && !decoder.is_done()
             && let Some(piece) = self.pieces.front_mut()
@@ -162,9 +162,10 @@ impl Input {
                 wants_more = data(piece.slice(step.data));
             }
             piece.advance(step.consumed);
+            taken += step.consumed;
             self.drop_used_piece();
         }
-        Ok(decoder.is_done())
+        Ok(taken)
     }
 }
 

@@ -213,14 +213,14 @@ impl Exchange {
             pipe.chunks() < limit
         };
         match self.input.take_body(decoder, give) {
-            Ok(true) => pipe.end_with(End::Finished),
-            Ok(false) if socket.ended && self.input.is_empty() => {
+            Ok(_) if decoder.is_done() => pipe.end_with(End::Finished),
+            Ok(_) if socket.ended && self.input.is_empty() => {
                 // RFC 9112 §8: fewer bytes than announced.
                 let reason = "the connection ended within the request body";
                 self.fail(BodyError::Closed, StatusCode::BAD_REQUEST, reason, context);
                 return true;
             }
-            Ok(false) => {
+            Ok(_) => {
                 if self.request.expects_continue && pipe.is_waited_for() && self.stage == Stage::Handling {
                     self.push_continue(context);
                 }
@@ -252,16 +252,11 @@ impl Exchange {
             if !decoder.is_done() {
                 pipe.end_with(End::Failed(BodyError::Closed)); // For a task that still holds it.
             }
-            let mut discarded = 0;
-            let discard = |data: View| {
-                discarded += data.len() as u64;
-                true
-            };
-            let finished = self.input.take_body(decoder, discard);
-            self.discarded += discarded;
-            match finished {
-                Ok(true) => {}
-                Ok(false)
+            let taken = self.input.take_body(decoder, |_| true);
+            self.discarded += taken.unwrap_or(0) as u64;
+            match taken {
+                Ok(_) if decoder.is_done() => {}
+                Ok(_)
                     if self.request.keep_alive
                         && !socket.ended
                         && self.discarded <= context.limits.discard_bytes_max =>
@@ -269,7 +264,7 @@ impl Exchange {
                     return false;
                 }
                 // It is broken or too much, or the connection ends anyway: the response is its last.
-                Ok(false) | Err(_) => {
+                Ok(_) | Err(_) => {
                     self.request.keep_alive = false;
                     self.linger = true;
                 }

@@ -61,9 +61,9 @@ impl FieldLines {
         if !is_field_value(value) {
             return Err(FieldError::ValueInvalid);
         }
-        let value = token::trim(value);
-        self.lines.reserve(name.len() + value.len() + 4);
-        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        let parts = [name.as_bytes(), b": ", token::trim(value), b"\r\n"];
+        self.lines.reserve(parts.into_iter().map(<[u8]>::len).sum());
+        for part in parts {
             self.lines.extend_from_slice(part);
         }
         Ok(())
