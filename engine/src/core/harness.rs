@@ -18,6 +18,9 @@ use crate::timers::Millis;
 /// were let go of take one to be dropped.
 const QUIET_TURNS: usize = 6;
 
+/// After so many turns it is taken for granted that it never comes to rest: more than there are bytes to send one by one.
+const TURNS_MAX: usize = 2_000_000;
+
 /// A core and its other side.
 pub(crate) struct Harness {
     pub(crate) core: Core<Simulated>,
@@ -63,7 +66,7 @@ impl Harness {
     /// Rounds at one moment until nothing moves.
     pub(crate) async fn run(&mut self, now: Millis) {
         let mut quiet = 0;
-        for _ in 0..100_000 {
+        for _ in 0..TURNS_MAX {
             let happened = self.turn(now).await;
             quiet = if happened || !self.is_quiet() { 0 } else { quiet + 1 };
             if quiet == QUIET_TURNS {
