@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, stream};
 use glommio::timer::Timer;
-use ringlane::{Bytes, Config, IntoResponse, Request, Response, Server, ServerHandle, StatusCode, Upgraded};
+use ringlane::{Body, Bytes, Config, IntoResponse, Request, Response, Server, ServerHandle, StatusCode, Upgraded};
 
 use crate::content::{self, content};
 
@@ -71,6 +71,7 @@ async fn respond(request: &Request) -> Response {
             Ok(bytes) => Response::bytes(TYPE, bytes),
             Err(error) => error.into_response(),
         },
+        "/count" => count(request.body()).await,
         "/stream" => {
             let body = request.body();
             match body.length() {
@@ -90,6 +91,18 @@ async fn respond(request: &Request) -> Response {
         path if path.starts_with("/small") => Response::text(format!("{} {}\n", request.method(), request.target())),
         _ => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// Reads a body without keeping it.
+async fn count(mut body: Body) -> Response {
+    let mut bytes = 0;
+    while let Some(chunk) = body.next().await {
+        match chunk {
+            Ok(chunk) => bytes += chunk.len(),
+            Err(error) => return error.into_response(),
+        }
+    }
+    Response::text(format!("{bytes} bytes\n"))
 }
 
 /// A number out of the query; 0 where it has none of that name.

@@ -217,10 +217,8 @@ impl<'a> Hostile<'a> {
     }
 
     fn break_chunk(&mut self, wire: Wire) {
-        let path = self
-            .maker
-            .random
-            .one_of(&["/whole", "/stream", "/ignore", "/pending?ms=50"]);
+        let paths = ["/whole", "/count", "/stream", "/ignore", "/pending?ms=50"];
+        let path = self.maker.random.one_of(&paths);
         let mut bytes = format!("POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes();
         for _ in 0..self.maker.random.below(20) {
             let length = self.maker.random.between(1, 3000);

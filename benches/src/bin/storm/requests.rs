@@ -100,7 +100,7 @@ impl Maker {
             0..=5 => self.small(last),
             6 | 7 => self.head(last),
             8..=13 => {
-                let path = self.random.one_of(&["/whole", "/stream"]);
+                let path = self.random.one_of(&["/whole", "/stream", "/count"]);
                 self.with_body(path, last)
             }
             14 | 15 => self.with_body("/ignore", last),
@@ -176,14 +176,18 @@ impl Maker {
     fn with_body(&mut self, path: &str, last: Last) -> Request {
         let body = self.body();
         let method = self.random.one_of(&["POST", "PUT", "PATCH"]);
-        let answer = if path == "/ignore" { b"ignored" } else { body };
+        let answer = match path {
+            "/ignore" => Cow::Borrowed(&b"ignored"[..]),
+            "/count" => Cow::Owned(format!("{} bytes\n", body.len()).into_bytes()),
+            _ => Cow::Borrowed(body),
+        };
         // RFC 9112 §6.1: HTTP/1.0 knows no chunks.
         let chunked = last != Last::Old && self.random.once_in(2);
         let fields = match chunked {
             true => "Transfer-Encoding: chunked\r\n".to_owned(),
             false => format!("Content-Length: {}\r\n", body.len()),
         };
-        let mut request = self.plain(method, path, Cow::Borrowed(answer), &fields, last);
+        let mut request = self.plain(method, path, answer, &fields, last);
         request.body = if chunked { self.chunked(body) } else { body.to_vec() };
         request
     }
