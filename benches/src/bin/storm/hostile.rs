@@ -95,7 +95,8 @@ impl<'a> Hostile<'a> {
                     kind(&mut self, wire);
                 }
                 Err(error) => {
-                    self.tally.fail(format!("a hostile client cannot connect: {error}"), "");
+                    self.tally
+                        .fail(&format!("a hostile client cannot connect: {error}"), "");
                     thread::sleep(Duration::from_millis(100));
                 }
             }
@@ -321,7 +322,7 @@ impl<'a> Hostile<'a> {
         wire.listen(END_LIMIT, &mut self.maker.random);
         if wire.ended == End::Open {
             let details = format!("sent: {}\n  received: {}", show(sent), show(&wire.received));
-            self.tally.fail(format!("one that {kind} is not ended"), &details);
+            self.tally.fail(&format!("one that {kind} is not ended"), &details);
         }
         self.check(kind, sent, &wire);
     }
@@ -336,7 +337,7 @@ impl<'a> Hostile<'a> {
                     show(&wire.received)
                 );
                 self.tally
-                    .fail(format!("one that {kind} is not answered in HTTP"), &details);
+                    .fail(&format!("one that {kind} is not answered in HTTP"), &details);
             }
         }
     }

@@ -194,7 +194,7 @@ impl Slow<'_> {
         let mut wire = match wire {
             Ok(wire) => wire,
             Err(error) => {
-                self.tally.fail(format!("a slow client cannot connect: {error}"), "");
+                self.tally.fail(&format!("a slow client cannot connect: {error}"), "");
                 return None;
             }
         };
@@ -243,16 +243,17 @@ impl Slow<'_> {
             Ok(statuses) => self.tally.answered(&statuses),
             Err(problem) => {
                 let what = format!("one that {} is not answered in HTTP", habit.name);
-                self.tally.fail(what, &format!("{problem}: {}", show(&wire.received)));
+                self.tally.fail(&what, &format!("{problem}: {}", show(&wire.received)));
             }
         }
         let details = || format!("after {:?}, received: {}", since.elapsed(), show(&wire.received));
         if habit.too_slow && wire.ended == End::Open && Instant::now() >= until {
             self.tally
-                .fail(format!("one that {} is not ended", habit.name), &details());
+                .fail(&format!("one that {} is not ended", habit.name), &details());
         }
         if !habit.too_slow && wire.ended != End::Open {
-            self.tally.fail(format!("one that {} is ended", habit.name), &details());
+            self.tally
+                .fail(&format!("one that {} is ended", habit.name), &details());
         }
         if self.random.once_in(2) {
             wire.reset();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many failures are told in full.
-const TOLD_MAX: usize = 20;
+/// How many failures of a kind are told in full.
+const TOLD_MAX: u64 = 3;
 /// How many bytes of a failure's are told.
 const BYTES_TOLD: usize = 500;
 
@@ -52,13 +52,14 @@ impl Tally {
     }
 
     /// Something that must not be.
-    pub fn fail(&self, what: String, details: &str) {
+    pub fn fail(&self, what: &str, details: &str) {
         let mut counts = self.counts();
-        if counts.told.len() < TOLD_MAX {
+        let count = counts.failures.entry(what.to_owned()).or_default();
+        *count += 1;
+        if *count <= TOLD_MAX {
             eprintln!("failure: {what}");
             counts.told.push(format!("{what}\n  {details}"));
         }
-        *counts.failures.entry(what).or_default() += 1;
     }
 }
 

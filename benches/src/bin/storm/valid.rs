@@ -37,7 +37,7 @@ impl Valid<'_> {
         match Wire::connect(self.address, &mut self.maker.random) {
             Ok(wire) => self.converse(wire),
             Err(error) => {
-                self.tally.fail(format!("a valid client cannot connect: {error}"), "");
+                self.tally.fail(&format!("a valid client cannot connect: {error}"), "");
                 thread::sleep(Duration::from_millis(100));
             }
         }
@@ -72,7 +72,7 @@ impl Valid<'_> {
             wire.listen(LIMIT, &mut self.maker.random);
             if wire.ended != End::Finished || !wire.received.is_empty() {
                 self.tally.fail(
-                    format!(
+                    &format!(
                         "a valid connection should end after its last answer, and is {:?}",
                         wire.ended
                     ),
@@ -172,8 +172,7 @@ impl Valid<'_> {
         drop(counts);
         if !exact {
             let details = format!("{bytes} bytes sent, received: {}", show(&wire.received));
-            self.tally
-                .fail("an upgrade does not echo what was sent".to_owned(), &details);
+            self.tally.fail("an upgrade does not echo what was sent", &details);
         }
         wire.received.clear();
         wire.finish_sending();
@@ -201,7 +200,7 @@ impl Valid<'_> {
         drop(counts);
         self.tally.answered(&check.statuses);
         if rest > 0 && refused == 0 {
-            let what = check.problem.as_deref().unwrap_or("an answer is missing").to_owned();
+            let what = check.problem.as_deref().unwrap_or("an answer is missing");
             let request = &check.requests[check.done];
             let details = format!(
                 "number {} of {} requests; the connection is {:?}\n  request: {} and a body of {} bytes\n  received: {}",
