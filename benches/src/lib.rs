@@ -1,6 +1,13 @@
 //! What the measuring programs share. `ringloop` and `epollloop` are the limit that a server is compared with: they
 //! find the end of each request's head and answer it, and know no other rule of HTTP.
 
+pub mod child;
+pub mod connecting;
+pub mod content;
+pub mod process;
+pub mod random;
+pub mod served;
+
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener};

@@ -4,23 +4,21 @@
 //! `listening on http://ADDRESS …` when it is ready.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::fd::AsRawFd;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use ringlane_benches::connecting::connect;
+use ringlane_benches::process::{Memory, kib};
 use ringlane_benches::{exit, raise_descriptor_limit};
-use socket2::{Domain, Socket, Type};
 
 /// How often the start is measured.
 const STARTS: usize = 11;
 /// The numbers of connections between which the slope is taken, and those at which memory is looked at in between.
 const STEPS: [usize; 4] = [2_000, 5_000, 10_000, 15_000];
-/// How many connections come from each of the addresses 127.0.0.1, 127.0.0.2, …
-const CONNECTIONS_PER_ADDRESS: usize = 10_000;
 /// Descriptors that are not for connections, on the larger side.
 const RESERVED_DESCRIPTORS: usize = 100;
 /// How long a server may take to give back what it needed for serving.
@@ -116,32 +114,6 @@ impl Drop for Server {
     }
 }
 
-/// Resident memory in KiB (proc(5), status).
-#[derive(Clone, Copy)]
-struct Memory {
-    all: u64,
-    anonymous: u64,
-    file: u64,
-}
-
-impl Memory {
-    fn of(pid: u32) -> io::Result<Memory> {
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        Ok(Memory {
-            all: kib(&status, "VmRSS:")?,
-            anonymous: kib(&status, "RssAnon:")?,
-            file: kib(&status, "RssFile:")?,
-        })
-    }
-}
-
-/// Reads a line such as `VmRSS:      1234 kB`.
-fn kib(text: &str, name: &str) -> io::Result<u64> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
-        .ok_or_else(|| io::Error::other(format!("the system does not tell {name}")))
-}
-
 fn print_start(server: &Server, first_answer: Duration) -> io::Result<()> {
     let status = fs::read_to_string(server.proc().join("status"))?;
     let at_start = server.at_start;
@@ -220,38 +192,6 @@ fn print_row(server: &Server, connections: usize) -> io::Result<(Memory, u64)> {
     };
     println!("| {label} | {} | {} | {slab} |", memory.all, memory.anonymous);
     Ok((memory, slab))
-}
-
-/// Connects from one of this machine's many loopback addresses, so that ports do not run out.
-fn connect(address: SocketAddr, number: usize) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    if address.is_ipv4() {
-        choose_port_late(&socket)?;
-        let source = Ipv4Addr::new(127, 0, 0, 1 + (number / CONNECTIONS_PER_ADDRESS) as u8);
-        socket.bind(&SocketAddr::from((source, 0)).into())?;
-    }
-    socket.connect(&address.into())?;
-    Ok(socket.into())
-}
-
-/// Has the port chosen when the socket connects, and not when it is bound: then it need only be new to this server,
-/// and those that linger in TIME_WAIT from a measurement before do not count (ip(7)).
-fn choose_port_late(socket: &Socket) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    // SAFETY: the option takes an int, which `on` is, of the length that is passed.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            (&raw const on).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 /// Sends a request and reads its whole answer, which must be a 200.

@@ -40,6 +40,22 @@ pub fn memory_kib(pid: i32, name: &str) -> u64 {
     size.trim_end_matches(" kB").parse().expect("a size in kB")
 }
 
+/// How many descriptors a process has open.
+pub fn descriptors(pid: i32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd"))
+        .expect("the process runs")
+        .count()
+}
+
+/// CPU time that a process has used, user and system, in ticks.
+pub fn cpu_ticks(pid: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    // Behind the name in parentheses: utime and stime are columns 14 and 15.
+    let (_, columns) = stat.rsplit_once(')').expect("there is a name");
+    let ticks = columns.split_whitespace().skip(11).take(2);
+    ticks.map(|column| column.parse::<u64>().expect("a number")).sum()
+}
+
 /// How many TCP sockets of a process listen on a port.
 pub fn listening_sockets(pid: i32, port: u16) -> usize {
     const LISTEN: &str = "0A";
