@@ -11,6 +11,9 @@ use futures_core::Stream;
 use crate::chunk::Chunk;
 use crate::pipe::Pipe;
 
+/// How much memory is taken for a whole body before any of it is there.
+const RESERVE_BYTES_MAX: u64 = 64 << 10;
+
 /// The body of a request.
 ///
 /// A body is received while it is read: what the handler does not take holds the sender back (TCP backpressure). Where
@@ -73,7 +76,9 @@ impl Body {
         if self.length.is_some_and(|length| length > limit as u64) {
             return Err(BodyError::TooLarge);
         }
-        let mut whole = BytesMut::with_capacity(self.length.unwrap_or(0).min(limit as u64) as usize);
+        // What is announced is not there yet: memory comes with the bytes.
+        let expected = self.length.unwrap_or(0).min(limit as u64).min(RESERVE_BYTES_MAX);
+        let mut whole = BytesMut::with_capacity(expected as usize);
         while let Some(chunk) = self.next().await {
             let chunk = chunk?;
             if chunk.len() > limit - whole.len() {

@@ -55,6 +55,9 @@ impl Listener {
         if let Some(bytes) = config.send_buffer_bytes {
             socket.set_send_buffer_size(bytes)?;
         }
+        if let Some(bytes) = config.unsent_bytes_max {
+            socket.set_tcp_notsent_lowat(u32::try_from(bytes).unwrap_or(u32::MAX))?;
+        }
         if let Some(time) = config.keepalive {
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time))?;
         }
@@ -163,6 +166,7 @@ mod tests {
         config.keepalive = Some(std::time::Duration::from_secs(77));
         config.receive_buffer_bytes = Some(20_000);
         config.send_buffer_bytes = Some(30_000);
+        config.unsent_bytes_max = Some(50_000);
         config.fast_open = std::num::NonZeroU32::new(16);
         let (address, listeners) = Listener::bind("127.0.0.1:0".parse().unwrap(), 1, &config).unwrap();
         let _client = std::net::TcpStream::connect(address).unwrap();
@@ -174,5 +178,6 @@ mod tests {
         assert_eq!(accepted.tcp_keepalive_time().unwrap().as_secs(), 77);
         assert_eq!(accepted.recv_buffer_size().unwrap(), 40_000);
         assert_eq!(accepted.send_buffer_size().unwrap(), 60_000);
+        assert_eq!(accepted.tcp_notsent_lowat().unwrap(), 50_000);
     }
 }

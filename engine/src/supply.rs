@@ -74,9 +74,10 @@ impl Supply {
         }
     }
 
-    /// Accounts for a head's next bytes on the heap, where so many lie already; false where that is too much.
+    /// Accounts for a head's next bytes on the heap, where so many lie already; false where that is too much. A head that
+    /// would fit into one buffer is never too much, in however many pieces it comes, and whatever comes behind it.
     pub(crate) fn take_head_bytes(&mut self, before: usize, more: usize) -> bool {
-        let grants = before == 0 || before + more <= self.share_bytes().max(self.pool.buffer_bytes());
+        let grants = before < self.pool.buffer_bytes() || before + more <= self.share_bytes();
         if grants {
             self.head_bytes += more;
         }

@@ -185,6 +185,10 @@ knobs! {
     receive_buffer_bytes: Option<usize> as option_size = None;
     /// `SO_SNDBUF` of accepted connections (socket(7)). Default: none, which leaves it to the kernel's tuning.
     send_buffer_bytes: Option<usize> as option_size = None;
+    /// How many bytes of one connection's output the kernel keeps unsent before it takes no more (`TCP_NOTSENT_LOWAT`,
+    /// tcp(7)): what a peer that reads nothing costs the kernel's memory, beside the peer's window. Default: 128 KiB; `none`
+    /// leaves it to the kernel, which takes some megabytes.
+    unsent_bytes_max: Option<usize> as option_size = Some(128 << 10);
     /// After how much silence the kernel probes a connection (`SO_KEEPALIVE`, `TCP_KEEPIDLE`). Default: none.
     keepalive: Option<Duration> as plain = None;
     /// How many connections may be in TCP Fast Open's half-way state (`TCP_FASTOPEN`, tcp(7)). Default: none.
@@ -298,6 +302,11 @@ impl Config {
                 "output_bytes_max is below 1KiB: choose a larger one",
             ),
             (
+                self.unsent_bytes_max
+                    .is_none_or(|bytes| (1 << 10..=1 << 30).contains(&bytes)),
+                "unsent_bytes_max is out of range: choose 1KiB to 1GiB, or none",
+            ),
+            (
                 ![self.body_bytes_per_second_min, self.write_bytes_per_second_min].contains(&Some(0)),
                 "a rate is zero: choose at least 1B, or none, for body_ and write_bytes_per_second_min",
             ),
@@ -404,6 +413,7 @@ mod tests {
             ("RINGLANE_DRAIN_IDLE_TIMEOUT", "31s", "make it the shorter one"),
             ("RINGLANE_BODY_BYTES_PER_SECOND_MIN", "0", "a rate is zero"),
             ("RINGLANE_WRITE_BYTES_PER_SECOND_MIN", "240B/s", "not a size"),
+            ("RINGLANE_UNSENT_BYTES_MAX", "1", "choose 1KiB to 1GiB"),
         ] {
             let sentence = Config::from_variables([(name, value)]).unwrap_err().to_string();
             assert!(sentence.contains(part), "{name}={value}: {sentence}");

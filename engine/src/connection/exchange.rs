@@ -283,16 +283,22 @@ impl Exchange {
         self.advance(socket, context);
     }
 
-    /// When the exchange has waited long enough; none while only the handler is awaited.
-    pub(super) fn deadline(&self, limits: &Limits) -> Option<Millis> {
+    /// When the exchange has waited long enough; none while only the handler is awaited, or a buffer to receive with.
+    pub(super) fn deadline(&self, is_starved: bool, limits: &Limits) -> Option<Millis> {
         let sent = self.sending.map(|_| {
             let look = (limits.write.timeout / LOOKS).max(1);
             self.send_since + self.send_patience.left().min(look)
         });
-        match (sent, self.peer_deadline(limits)) {
+        let peer = self.peer_deadline(limits).filter(|_| !is_starved);
+        match (sent, peer) {
             (Some(sent), Some(peer)) => Some(sent.min(peer)),
             (sent, peer) => sent.or(peer),
         }
+    }
+
+    /// The peer could not be heard until now: its time begins again, where it has one.
+    pub(super) fn restart_waiting(&mut self, now: Millis) {
+        self.waiting_since = self.waiting_since.map(|_| now);
     }
 
     fn peer_deadline(&self, limits: &Limits) -> Option<Millis> {
@@ -332,7 +338,7 @@ impl Exchange {
         }
         if self
             .peer_deadline(&context.limits)
-            .is_none_or(|deadline| deadline > now)
+            .is_none_or(|deadline| deadline > now || socket.is_starved())
         {
             return Fate::Open;
         }

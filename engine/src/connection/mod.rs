@@ -3,6 +3,7 @@
 //! A connection is a [`Socket`], and an [`Exchange`] from the first byte of a request to the last byte of its response.
 //! Between exchanges nothing but the socket is kept, which is what makes idle connections cheap.
 
+mod block;
 mod exchange;
 mod input;
 mod output;
@@ -152,6 +153,13 @@ impl Connection {
 
     /// There are receive buffers again.
     pub(crate) fn handle_buffers<R: Ring>(&mut self, context: &mut Context<R>) {
+        if self.socket.is_starved() {
+            // It is us who were waited for.
+            self.idle_since = context.clock.now();
+            if let Some(exchange) = &mut self.exchange {
+                exchange.restart_waiting(context.clock.now());
+            }
+        }
         self.socket.handle_buffers();
         self.socket.touch(context);
     }
@@ -223,8 +231,10 @@ impl Connection {
     }
 
     fn deadline<R>(&self, context: &Context<R>) -> Option<Millis> {
+        let is_starved = self.socket.is_starved();
         match &self.exchange {
-            Some(exchange) => exchange.deadline(&context.limits),
+            Some(exchange) => exchange.deadline(is_starved, &context.limits),
+            None if is_starved => None,
             // RFC 9112 §9.5 leaves the times to the server; the first request must come sooner than a further one.
             None if self.socket.served == 0 => Some(self.idle_since + context.limits.head_timeout),
             None => Some(self.idle_since + context.limits.idle_timeout),

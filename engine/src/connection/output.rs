@@ -1,8 +1,8 @@
-//! What a connection has to send: small things encoded one behind the other into a pooled buffer, large ones in place.
+//! What a connection has to send: small things encoded one behind the other into a block, large ones in place.
 
-use ringlane_pool::Buffer;
 use ringlane_protocol::response;
 
+use super::block::Block;
 use crate::chunk::Chunk;
 use crate::ring::Transmission;
 use crate::supply::Supply;
@@ -15,14 +15,14 @@ const COPY_BYTES_MAX: usize = 1024;
 #[derive(Default)]
 pub(super) struct Output {
     sealed: Option<Box<Transmission>>,
-    /// The buffer into which small things are encoded.
-    open: Option<Buffer>,
+    /// The block into which small things are encoded.
+    open: Option<Block>,
 }
 
 impl Output {
     /// How many bytes are to be sent.
     pub(super) fn bytes(&self) -> usize {
-        self.sealed.as_ref().map_or(0, |sealed| sealed.bytes()) + self.open.as_ref().map_or(0, Buffer::len)
+        self.sealed.as_ref().map_or(0, |sealed| sealed.bytes()) + self.open.as_ref().map_or(0, Block::len)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -39,15 +39,12 @@ impl Output {
     /// Appends a response's head.
     pub(super) fn push_head(&mut self, head: &response::Head<'_>, supply: &mut Supply) {
         for _ in 0..2 {
-            if let Some(open) = &mut self.open
-                && let Some(length) = response::encode(head, open.spare_mut())
-            {
-                open.advance(length);
+            if self.open.as_mut().is_some_and(|open| open.encode(head)) {
                 return;
             }
             self.open_another(supply);
         }
-        // Longer than a whole buffer, or the pool is exhausted: a head of its own.
+        // Longer than a whole block: a head of its own.
         let mut bytes = vec![0; response::encoded_bytes_max(head)];
         let length = response::encode(head, &mut bytes).unwrap_or(0);
         debug_assert!(length > 0, "a head is longer than its bound");
@@ -108,9 +105,7 @@ impl Output {
 
     fn copy(&mut self, bytes: &[u8], supply: &mut Supply) -> bool {
         for _ in 0..2 {
-            if let Some(open) = &mut self.open
-                && open.extend_from_slice(bytes).is_ok()
-            {
+            if self.open.as_mut().is_some_and(|open| open.copy(bytes)) {
                 return true;
             }
             self.open_another(supply);
@@ -125,14 +120,14 @@ impl Output {
 
     fn open_another(&mut self, supply: &mut Supply) {
         self.seal(supply);
-        self.open = supply.take();
+        self.open = Some(Block::new(supply));
     }
 
     fn seal(&mut self, supply: &mut Supply) {
-        if let Some(open) = self.open.take().filter(|open| !open.is_empty()) {
+        if let Some(open) = self.open.take().filter(|open| open.len() > 0) {
             self.sealed
                 .get_or_insert_with(|| supply.transmission())
-                .push(open.freeze().into());
+                .push(open.seal());
         }
     }
 }

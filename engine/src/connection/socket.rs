@@ -79,9 +79,14 @@ impl Socket {
 
     /// There are buffers again.
     pub(super) fn handle_buffers(&mut self) {
-        if self.receiving == Receiving::Starved {
+        if self.is_starved() {
             self.receiving = Receiving::Off;
         }
+    }
+
+    /// It waits for a buffer to receive with: what the peer has sent may lie unread.
+    pub(super) fn is_starved(&self) -> bool {
+        self.receiving == Receiving::Starved
     }
 
     /// Receives on while fewer buffers are held than the connection may, and again from half of that.

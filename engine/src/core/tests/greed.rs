@@ -240,6 +240,26 @@ fn an_answer_may_be_read_slowly_but_not_slower_than_the_minimum_rate() {
 }
 
 #[test]
+fn a_short_head_in_pieces_needs_no_share() {
+    test(
+        |config| {
+            config.buffers_max = 16;
+            config.input_buffers_max = 15;
+        },
+        async |mut harness| {
+            let all: Vec<_> = std::iter::from_fn(|| harness.pool.take()).take(15).collect();
+            let client = harness.ring.connect();
+            let (begin, end) = GET.split_at(10);
+            harness.ring.write(client, begin);
+            harness.ring.write(client, &[end, &GET.repeat(30)].concat());
+            let answers = harness.at(client, 0).await.0;
+            assert_eq!(answers.matches("HTTP/1.1 200").count(), 31, "{answers}");
+            drop(all);
+        },
+    );
+}
+
+#[test]
 fn connections_without_a_buffer_take_their_turns() {
     harness::run(async || {
         let service = async |request: Request| match request.path() {
@@ -292,4 +312,37 @@ fn the_smallest_chunks_take_no_more_memory_than_large_ones() {
         let answer = harness.at(read, 0).await.0;
         assert!(answer.ends_with(&"x".repeat(20_000)) && answer.contains("Content-Length: 20000\r\n"));
     });
+}
+
+#[test]
+fn who_is_not_heard_for_want_of_a_buffer_is_not_called_slow() {
+    test(
+        |config| {
+            config.buffers_max = 16;
+            config.input_buffers_max = 15;
+        },
+        async |mut harness| {
+            let body = harness.ring.connect();
+            harness
+                .ring
+                .write(body, b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n");
+            let idle = harness.ring.connect();
+            harness.ring.write(idle, GET);
+            harness.run(0).await;
+            harness.ring.read(idle);
+            let first = harness.ring.connect();
+            let all: Vec<_> = std::iter::from_fn(|| harness.pool.take()).collect();
+            harness.ring.write(body, b"hello");
+            harness.ring.write(idle, GET);
+            harness.ring.write(first, GET);
+            for now in [0, 11_000, 31_000, 200_000] {
+                harness.run(now).await;
+            }
+            drop(all);
+            for client in [body, idle, first] {
+                let (answer, closed) = harness.at(client, 200_000).await;
+                assert!(answer.starts_with("HTTP/1.1 200") && !closed, "{answer}");
+            }
+        },
+    );
 }

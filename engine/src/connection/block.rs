@@ -1,0 +1,71 @@
+//! A block into which small pieces of output are gathered: a pooled buffer, or as much of the heap where none is to spare.
+
+use ringlane_pool::Buffer;
+use ringlane_protocol::response;
+
+use crate::chunk::Chunk;
+use crate::supply::Supply;
+
+pub(super) enum Block {
+    Pooled(Buffer),
+    /// Its capacity does not grow.
+    Heap(Vec<u8>),
+}
+
+impl Block {
+    pub(super) fn new(supply: &Supply) -> Block {
+        match supply.take() {
+            Some(buffer) => Block::Pooled(buffer),
+            None => Block::Heap(Vec::with_capacity(supply.pool().buffer_bytes())),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Block::Pooled(buffer) => buffer.len(),
+            Block::Heap(bytes) => bytes.len(),
+        }
+    }
+
+    /// Appends bytes by copying them; false where there is no room for all of them.
+    pub(super) fn copy(&mut self, bytes: &[u8]) -> bool {
+        match self {
+            Block::Pooled(buffer) => buffer.extend_from_slice(bytes).is_ok(),
+            Block::Heap(heap) => {
+                let fits = bytes.len() <= heap.capacity() - heap.len();
+                if fits {
+                    heap.extend_from_slice(bytes);
+                }
+                fits
+            }
+        }
+    }
+
+    /// Appends a response's head; false where there is no room for all of it.
+    pub(super) fn encode(&mut self, head: &response::Head<'_>) -> bool {
+        match self {
+            Block::Pooled(buffer) => {
+                let encoded = response::encode(head, buffer.spare_mut());
+                if let Some(length) = encoded {
+                    buffer.advance(length);
+                }
+                encoded.is_some()
+            }
+            Block::Heap(heap) => {
+                let start = heap.len();
+                heap.resize(heap.capacity(), 0);
+                let encoded = response::encode(head, &mut heap[start..]);
+                heap.truncate(start + encoded.unwrap_or(0));
+                encoded.is_some()
+            }
+        }
+    }
+
+    /// What has been gathered, to be sent.
+    pub(super) fn seal(self) -> Chunk {
+        match self {
+            Block::Pooled(buffer) => buffer.freeze().into(),
+            Block::Heap(bytes) => bytes.into(),
+        }
+    }
+}
