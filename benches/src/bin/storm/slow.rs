@@ -117,6 +117,7 @@ const HABITS: &[Habit] = &[
     Habit {
         name: "reads slowly",
         first: LARGE,
+        narrow: true, // A wide window opens again only when much of it has been read.
         reads: 2000,
         every: Duration::from_millis(20),
         too_slow: false,
