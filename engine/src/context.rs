@@ -30,8 +30,8 @@ pub(crate) struct Context<R> {
     pub(crate) touched: Vec<Key>,
     /// Connections that have more to do than one round allows, each once.
     pub(crate) put_off: Vec<Key>,
-    /// Connections whose receiving ended for want of a buffer, the longest waiting first.
-    pub(crate) starved: VecDeque<Key>,
+    /// Connections whose receiving ended for want of a buffer, and when it did, the longest waiting first.
+    pub(crate) starved: VecDeque<(Key, Millis)>,
     /// The server is stopping: responses close their connections.
     pub(crate) draining: bool,
     /// It has been stopping for so long that connections without a request are closed.

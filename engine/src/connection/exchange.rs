@@ -296,9 +296,9 @@ impl Exchange {
         }
     }
 
-    /// The peer could not be heard until now: its time begins again, where it has one.
-    pub(super) fn restart_waiting(&mut self, now: Millis) {
-        self.waiting_since = self.waiting_since.map(|_| now);
+    /// The peer could not be heard for so long, which is not held against it.
+    pub(super) fn put_waiting_off(&mut self, time: Millis) {
+        self.waiting_since = self.waiting_since.map(|since| since + time);
     }
 
     fn peer_deadline(&self, limits: &Limits) -> Option<Millis> {

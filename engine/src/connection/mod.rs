@@ -151,14 +151,13 @@ impl Connection {
         }
     }
 
-    /// There are receive buffers again.
-    pub(crate) fn handle_buffers<R: Ring>(&mut self, context: &mut Context<R>) {
-        if self.socket.is_starved() {
-            // It is us who were waited for.
-            self.idle_since = context.clock.now();
-            if let Some(exchange) = &mut self.exchange {
-                exchange.restart_waiting(context.clock.now());
-            }
+    /// There are receive buffers again, as there were not since then.
+    pub(crate) fn handle_buffers<R: Ring>(&mut self, since: Millis, context: &mut Context<R>) {
+        // So long it was us who were waited for.
+        let starved_for = context.clock.now() - since;
+        self.idle_since += starved_for;
+        if let Some(exchange) = &mut self.exchange {
+            exchange.put_waiting_off(starved_for);
         }
         self.socket.handle_buffers();
         self.socket.touch(context);

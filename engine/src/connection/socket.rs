@@ -74,7 +74,7 @@ impl Socket {
     pub(super) fn handle_starved<R: Ring>(&mut self, context: &mut Context<R>) {
         self.receiving = Receiving::Starved;
         context.ring.lend_more();
-        context.starved.push_back(self.key);
+        context.starved.push_back((self.key, context.clock.now()));
     }
 
     /// There are buffers again.

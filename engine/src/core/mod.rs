@@ -268,10 +268,10 @@ impl<R: Ring> Core<R> {
         }
         let mut buffers = self.context.ring.spare_buffers();
         while buffers > 0
-            && let Some(key) = self.context.starved.pop_front()
+            && let Some((key, since)) = self.context.starved.pop_front()
         {
             if let Some(connection) = self.connections.get_mut(key) {
-                connection.handle_buffers(&mut self.context);
+                connection.handle_buffers(since, &mut self.context);
                 buffers -= 1;
             }
         }

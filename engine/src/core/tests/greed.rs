@@ -346,3 +346,31 @@ fn who_is_not_heard_for_want_of_a_buffer_is_not_called_slow() {
         },
     );
 }
+
+#[test]
+fn who_is_slow_is_so_also_where_buffers_run_out() {
+    test(
+        |config| {
+            config.buffers_max = 16;
+            config.input_buffers_max = 15;
+        },
+        async |mut harness| {
+            let client = harness.ring.connect();
+            harness.run(0).await;
+            let mut now = 0;
+            for &byte in b"GET / HTTP/1.1\r\nHost: xx" {
+                harness.ring.write(client, &[byte]);
+                let all: Vec<_> = std::iter::from_fn(|| harness.pool.take()).collect();
+                harness.run(now).await;
+                now += 100; // So long there is no buffer, and then none is missing for most of a second.
+                harness.run(now).await;
+                drop(all);
+                harness.run(now).await;
+                now += 500;
+                harness.run(now).await;
+            }
+            let (answer, _) = harness.at(client, now).await;
+            assert!(answer.starts_with("HTTP/1.1 408"), "{now} ms: {answer}");
+        },
+    );
+}
