@@ -296,11 +296,6 @@ impl Exchange {
         }
     }
 
-    /// The peer could not be heard for so long, which is not held against it.
-    pub(super) fn put_waiting_off(&mut self, time: Millis) {
-        self.waiting_since = self.waiting_since.map(|since| since + time);
-    }
-
     fn peer_deadline(&self, limits: &Limits) -> Option<Millis> {
         self.awaited(limits)
             .zip(self.waiting_since)

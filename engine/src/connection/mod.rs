@@ -154,10 +154,10 @@ impl Connection {
     /// There are receive buffers again, as there were not since then.
     pub(crate) fn handle_buffers<R: Ring>(&mut self, since: Millis, context: &mut Context<R>) {
         // So long it was us who were waited for.
-        let starved_for = context.clock.now() - since;
-        self.idle_since += starved_for;
+        let now = context.clock.now();
+        self.idle_since = put_off(self.idle_since, since, now);
         if let Some(exchange) = &mut self.exchange {
-            exchange.put_waiting_off(starved_for);
+            exchange.waiting_since = exchange.waiting_since.map(|waiting| put_off(waiting, since, now));
         }
         self.socket.handle_buffers();
         self.socket.touch(context);
@@ -245,6 +245,11 @@ impl Connection {
             context.timers.set(self.socket.key.index(), deadline);
         }
     }
+}
+
+/// The beginning of a wait, which may lie within the time that does not count.
+fn put_off(waiting_since: Millis, without_since: Millis, now: Millis) -> Millis {
+    (waiting_since + (now - without_since)).min(now)
 }
 
 #[cfg(test)]

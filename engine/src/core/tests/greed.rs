@@ -1,5 +1,6 @@
 //! Clients that take more than their share: of time, of memory, of patience.
 
+use std::cell::Cell;
 use std::os::fd::RawFd;
 
 use super::super::harness::{self, Harness};
@@ -373,4 +374,37 @@ fn who_is_slow_is_so_also_where_buffers_run_out() {
             assert!(answer.starts_with("HTTP/1.1 408"), "{now} ms: {answer}");
         },
     );
+}
+
+#[test]
+fn a_body_that_begins_to_be_waited_for_without_buffers_has_all_of_its_time() {
+    let may_read = Rc::new(Cell::new(false));
+    let gate = Rc::clone(&may_read);
+    let reads_late = async move |request: Request| {
+        while !gate.get() {
+            yield_now().await;
+        }
+        Response::text(request.body().bytes(100).await.unwrap_or_default())
+    };
+    harness::run(async || {
+        let mut harness = Harness::new(reads_late, |config| {
+            config.buffers_max = 16;
+            config.input_buffers_max = 15;
+        });
+        let client = harness.ring.connect();
+        harness
+            .ring
+            .write(client, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n");
+        harness.run(0).await;
+        let all: Vec<_> = std::iter::from_fn(|| harness.pool.take()).collect();
+        harness.ring.write(client, b"hel");
+        harness.run(0).await;
+        may_read.set(true);
+        harness.run(20_000).await;
+        harness.run(40_000).await;
+        drop(all);
+        harness.run(40_000).await;
+        harness.ring.write(client, b"lo");
+        assert!(harness.at(client, 69_000).await.0.ends_with("\r\n\r\nhello"));
+    });
 }
