@@ -17,7 +17,7 @@ use support::{Client, Gate, LIMIT, OnDrop, TestServer};
 #[test]
 fn a_head_that_takes_too_long_is_given_up() {
     let server = echo_server(|config| config.head_timeout = Duration::from_millis(150));
-    for begun in ["\r\n", "G", "GET / HTTP/1.1\r\nHost: test\r\n"] {
+    for begun in ["G", "\r\nG", "GET / HTTP/1.1\r\nHost: test\r\n"] {
         for is_first in [true, false] {
             let mut client = server.connect();
             if !is_first {
