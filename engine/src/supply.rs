@@ -112,21 +112,21 @@ impl Supply {
 }
 
 #[cfg(test)]
-mod tests {
-    use ringlane_pool::Options;
-
-    use super::*;
-
-    fn supply(buffers_max: usize) -> Supply {
-        Supply::new(
-            Pool::new(Options {
-                buffer_bytes: 1024,
-                buffers_max,
-                buffers_step: 1,
-            })
-            .unwrap(),
-        )
+impl Supply {
+    /// A supply of so many buffers of 1 KiB, for a test.
+    pub(crate) fn of(buffers_max: usize) -> Supply {
+        let options = ringlane_pool::Options {
+            buffer_bytes: 1024,
+            buffers_max,
+            buffers_step: 1,
+        };
+        Supply::new(Pool::new(options).expect("memory for a test"))
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     fn received(supply: &Supply) -> View {
         let mut buffer = supply.pool().take().unwrap();
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_more_is_held_the_less_one_may_hold() {
-        let supply = supply(64);
+        let supply = Supply::of(64);
         let mut held = Vec::new();
         let mut shares = vec![supply.share()];
         for _ in 0..64 {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn no_number_of_greedy_connections_takes_everything() {
-        let supply = supply(1000);
+        let supply = Supply::of(1000);
         let mut connections: Vec<Vec<View>> = (0..100).map(|_| Vec::new()).collect();
         for _ in 0..1000 {
             for connection in &mut connections {
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_last_quarter_is_for_receiving() {
-        let supply = supply(8);
+        let supply = Supply::of(8);
         let held: Vec<Buffer> = std::iter::from_fn(|| supply.take()).collect();
         assert_eq!(held.len(), 7, "the one that takes it below a quarter is the last");
         let view = received(&supply);
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn heads_on_the_heap_count() {
-        let mut supply = supply(8);
+        let mut supply = Supply::of(8);
         assert!(supply.take_head_bytes(0, 1024) && supply.take_head_bytes(1024, 2048));
         assert_eq!((supply.head_bytes(), supply.share()), (3072, 2));
         assert!(

@@ -134,25 +134,12 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use ringlane_pool::{Options, Pool};
-
     use super::*;
-
-    fn supply(buffers_max: usize) -> Supply {
-        Supply::new(
-            Pool::new(Options {
-                buffer_bytes: 1024,
-                buffers_max,
-                buffers_step: 1,
-            })
-            .unwrap(),
-        )
-    }
 
     #[test]
     fn everything_leaves_in_order_whether_copied_or_not() {
         for buffers in [1, 2, 64] {
-            let mut supply = supply(buffers);
+            let mut supply = Supply::of(buffers);
             let mut output = Output::default();
             let mut expected = Vec::new();
             for round in 0..40_usize {
@@ -173,7 +160,7 @@ mod tests {
 
     #[test]
     fn chunks_are_framed_whatever_their_length() {
-        let mut supply = supply(8);
+        let mut supply = Supply::of(8);
         for length in [0_usize, 1, 15, 16, 1024, 1025, 5000] {
             let mut output = Output::default();
             output.push_chunked(vec![b'x'; length].into(), &mut supply);
@@ -191,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_was_left_over_goes_first() {
-        let mut supply = supply(8);
+        let mut supply = Supply::of(8);
         let mut output = Output::default();
         output.push_short(b"first second ", &mut supply);
         let mut transmission = output.take(&mut supply).unwrap();
