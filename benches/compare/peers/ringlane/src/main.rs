@@ -6,9 +6,14 @@ use ringlane::{Config, Error, IntoResponse, Request, Response, Server};
 fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().expect("the first argument is the address");
-    let threads: usize = arguments.next().map_or(1, |n| n.parse().expect("the second argument is a number"));
+    let threads: usize = arguments
+        .next()
+        .map_or(1, |n| n.parse().expect("the second argument is a number"));
     let config = Config::from_env()?;
-    assert!(threads >= 1, "the runner pins the process; the engine takes the cores that it may use");
+    assert!(
+        threads >= 1,
+        "the runner pins the process; the engine takes the cores that it may use"
+    );
     Server::bind(address).config(config).serve(|_core| {
         let (small, large) = (Bytes::from(vec![b'x'; 16 << 10]), Bytes::from(vec![b'x'; 1 << 20]));
         async move |request: Request| match request.path() {
