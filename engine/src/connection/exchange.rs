@@ -25,6 +25,7 @@ use super::output::Output;
 use super::patience::Patience;
 use super::socket::Socket;
 use crate::body::BodyError;
+use crate::chunk::Chunk;
 use crate::context::{Context, Limits};
 use crate::pipe::{End, Pipe};
 use crate::ring::{Errno, Ring, Sending, Transmission};
@@ -186,9 +187,13 @@ impl Exchange {
 
     /// The end of a round: sends what is queued; once all is sent an ending connection lingers or is closed.
     pub(super) fn settle<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> Fate {
-        if self.sending.is_none()
-            && let Some(transmission) = self.output.take(&mut context.supply)
-        {
+        // Between two requests an answer that was gathered in one block is gone with the next entry into the kernel, and there
+        // is nothing to wait for; where the connection ends behind it, or goes on only then, the send's completion is needed.
+        let goes_on = self.stage == Stage::Head && !self.held_back && !socket.ended && !context.draining;
+        if self.sending.is_some() {
+        } else if goes_on && let Some(block) = self.output.take_only_block() {
+            context.ring.send_at_once(socket.descriptor(), socket.key, block);
+        } else if let Some(transmission) = self.output.take(&mut context.supply) {
             self.sending = Some(context.ring.send(socket.descriptor(), socket.key, transmission));
             self.send_patience = Patience::new(context.limits.write.timeout);
             self.send_since = context.clock.now();
@@ -262,6 +267,24 @@ impl Exchange {
                 Err(error)
             }
         }
+    }
+
+    /// What was to be sent at once was not, or not all of it; an error means that the connection is over.
+    pub(super) fn handle_unsent<R>(
+        &mut self,
+        outcome: Result<usize, Errno>,
+        mut block: Chunk,
+        context: &mut Context<R>,
+    ) -> Result<(), Errno> {
+        match outcome {
+            Ok(sent) => block.advance(sent.min(block.len())),
+            Err(Errno(libc::EINTR | libc::EAGAIN)) => {}
+            Err(error) => return Err(error),
+        }
+        let mut rest = context.supply.transmission();
+        rest.push(block);
+        self.output.put_back(rest, &mut context.supply);
+        Ok(())
     }
 
     pub(super) fn handle_news<R: Ring>(&mut self, news: News, socket: &mut Socket, context: &mut Context<R>) {

@@ -16,6 +16,7 @@ use std::os::fd::OwnedFd;
 
 use ringlane_pool::{Key, View};
 
+use crate::chunk::Chunk;
 use crate::context::Context;
 use crate::ring::{Errno, Ring, Transmission};
 use crate::shared::News;
@@ -128,6 +129,23 @@ impl Connection {
         match exchange.handle_sent(outcome, transmission, context) {
             Ok(()) => {
                 exchange.advance(&mut self.socket, context);
+                self.socket.touch(context);
+                Fate::Open
+            }
+            Err(_) => self.cut(context),
+        }
+    }
+
+    /// A block that was to be sent at once was not, or not all of it: the rest goes the way of everything else.
+    pub(crate) fn handle_unsent<R: Ring>(
+        &mut self,
+        outcome: Result<usize, Errno>,
+        block: Chunk,
+        context: &mut Context<R>,
+    ) -> Fate {
+        let exchange = self.exchange.get_or_insert_with(|| context.take_exchange());
+        match exchange.handle_unsent(outcome, block, context) {
+            Ok(()) => {
                 self.socket.touch(context);
                 Fate::Open
             }

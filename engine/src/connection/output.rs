@@ -88,6 +88,14 @@ impl Output {
         }
     }
 
+    /// Takes everything, where that is one block.
+    pub(super) fn take_only_block(&mut self) -> Option<Chunk> {
+        if self.sealed.is_some() {
+            return None;
+        }
+        self.open.take().filter(|open| open.len() > 0).map(Block::seal)
+    }
+
     /// Takes everything, as one transmission.
     pub(super) fn take(&mut self, supply: &mut Supply) -> Option<Box<Transmission>> {
         self.seal(supply);

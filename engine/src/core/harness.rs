@@ -57,7 +57,7 @@ impl Harness {
     /// One round at one moment, and a turn of the executor. True where anything happened.
     pub(crate) async fn turn(&mut self, now: Millis) -> bool {
         driver::yield_now().await;
-        let entered = self.core.context.ring.enter(Wait::No, &mut self.core.completions);
+        let entered = self.core.context.ring.enter(Wait::No);
         debug_assert!(entered.is_ok(), "the simulated ring does not fail");
         self.core.context.clock.set(now);
         self.core.work()

@@ -38,7 +38,7 @@ pub(crate) use driver::{PREEMPTION, Parking, drive};
 const QUIET: Millis = 1000;
 const QUIET_BUFFERS: usize = 64;
 
-/// How many completions, and connections with news, a round has room for before it needs more memory.
+/// How many connections with news a round has room for before it needs more memory.
 const ROUND: usize = 256;
 
 /// Everything that one core owns.
@@ -54,7 +54,6 @@ pub(crate) struct Core<R: Ring> {
     drain_idle_timeout: Millis,
     /// When the pool gives memory back, if the core is quiet then.
     trim_at: Option<Millis>,
-    completions: Vec<Completion>,
     news: Vec<(Key, News)>,
     put_off: Vec<Key>,
     due: Vec<u32>,
@@ -98,7 +97,6 @@ impl<R: Ring> Core<R> {
             drain_timeout: millis(config.drain_timeout),
             drain_idle_timeout: millis(config.drain_idle_timeout),
             trim_at: None,
-            completions: Vec::with_capacity(ROUND),
             news: Vec::with_capacity(ROUND),
             put_off: Vec::new(),
             due: Vec::new(),
@@ -121,19 +119,18 @@ impl<R: Ring> Core<R> {
         } else {
             Wait::No
         };
-        self.context.ring.enter(wait, &mut self.completions)?;
+        self.context.ring.enter(wait)?;
         self.context.clock.read();
         Ok(self.work())
     }
 
     /// Works off what has completed, what the handlers' side reports, and what is due.
     fn work(&mut self) -> bool {
-        let mut happened = !self.completions.is_empty();
-        let mut completions = std::mem::take(&mut self.completions);
-        for completion in completions.drain(..) {
+        let mut happened = false;
+        while let Some(completion) = self.context.ring.next_completion() {
             self.handle_completion(completion);
+            happened = true;
         }
-        self.completions = completions;
         happened |= self.handle_put_off();
         happened |= self.handle_news();
         happened |= self.handle_timers();
@@ -188,6 +185,12 @@ impl<R: Ring> Core<R> {
                 }
                 None => self.context.supply.recycle(transmission),
             },
+            Completion::Unsent { key, outcome, block } => {
+                if let Some(connection) = self.connections.get_mut(key) {
+                    let fate = connection.handle_unsent(outcome, block, &mut self.context);
+                    self.remove_if(key, fate);
+                }
+            }
             Completion::HungUp { key } => {
                 if let Some(connection) = self.connections.get_mut(key) {
                     let fate = connection.handle_hung_up(&mut self.context);

@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use ringlane_pool::{Key, View};
 
+use crate::chunk::Chunk;
+
 pub(crate) use setup::check;
 #[cfg(any(test, fuzzing))]
 pub(crate) use simulated::Simulated;
@@ -52,6 +54,12 @@ pub(crate) trait Ring {
     /// Sends all of a transmission, which the kernel borrows until [`Completion::Sent`] gives it back.
     fn send(&mut self, socket: RawFd, key: Key, transmission: Box<Transmission>) -> Sending;
 
+    /// Sends a short block with the next [`enter`](Ring::enter), all of it and without a completion; only what the socket
+    /// does not take at once comes back, with [`Completion::Unsent`] of that same `enter`.
+    ///
+    /// Nothing else may be under way or queued for the socket, nor be queued behind it, that must not overtake a rest.
+    fn send_at_once(&mut self, socket: RawFd, key: Key, block: Chunk);
+
     /// Ends a send; it completes with what was sent until then, or as cancelled.
     fn cancel_send(&mut self, sending: Sending);
 
@@ -70,9 +78,12 @@ pub(crate) trait Ring {
     /// Watches a descriptor for readability once: [`Completion::Readable`].
     fn watch(&mut self, descriptor: RawFd);
 
-    /// Hands the queued operations to the kernel, waits for a completion as long as `wait` says, and moves all
-    /// completions that are there to the end of `completions`.
-    fn enter(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()>;
+    /// Hands the queued operations to the kernel, waits for a completion as long as `wait` says, and takes over all that are
+    /// there. Those of the last round must have been taken.
+    fn enter(&mut self, wait: Wait) -> io::Result<()>;
+
+    /// The next of the completions that [`enter`](Ring::enter) took over.
+    fn next_completion(&mut self) -> Option<Completion>;
 
     /// Whether there is nothing to hand to the kernel and nothing to take from it, as far as memory tells: what comes from
     /// here on is signalled, if that is on. A pass over deferred work may leave some of it to the next (since Linux 6.13).
@@ -124,6 +135,12 @@ pub(crate) enum Completion {
         key: Key,
         outcome: Result<usize, Errno>,
         transmission: Box<Transmission>,
+    },
+    /// Of a block that was to be sent at once only so many bytes were, or none; here it is again.
+    Unsent {
+        key: Key,
+        outcome: Result<usize, Errno>,
+        block: Chunk,
     },
     /// The connection was reset while it was not received from.
     HungUp { key: Key },

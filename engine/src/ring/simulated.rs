@@ -10,6 +10,7 @@ use ringlane_pool::{Key, Pool};
 use slab::Slab;
 
 use super::{Completion, Errno, Ring, Sending, Transmission, Wait};
+use crate::chunk::Chunk;
 
 /// A ring whose other side the test holds too.
 #[derive(Clone)]
@@ -61,9 +62,13 @@ pub(crate) struct Kernel {
     /// Receives of sockets that are closed, until their cancellation.
     ghosts: Vec<Key>,
     sends: Slab<(RawFd, Key, Box<Transmission>)>,
+    /// Blocks to be sent in the next step or given back, in order.
+    at_once: Vec<(RawFd, Key, Chunk)>,
     /// Each with the step in which it takes effect.
     cancellations: Vec<(u64, Cancellation)>,
     completions: VecDeque<Completion>,
+    /// Those that the last `enter` took over.
+    taken_over: VecDeque<Completion>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -113,8 +118,10 @@ impl Simulated {
             sockets: BTreeMap::new(),
             ghosts: Vec::new(),
             sends: Slab::new(),
+            at_once: Vec::new(),
             cancellations: Vec::new(),
             completions: VecDeque::new(),
+            taken_over: VecDeque::new(),
         })))
     }
 
@@ -210,7 +217,7 @@ impl Simulated {
     /// Whether nothing of the server's is left with the kernel.
     pub(crate) fn is_empty(&self) -> bool {
         self.with(|kernel| {
-            kernel.ghosts.is_empty() && kernel.sends.is_empty() && kernel.sockets.values().all(|peer| peer.closed)
+            kernel.ghosts.is_empty() && kernel.sends.is_empty() && kernel.at_once.is_empty() && kernel.sockets.values().all(|peer| peer.closed)
         })
     }
 
@@ -219,6 +226,7 @@ impl Simulated {
     pub(crate) fn is_quiet(&self) -> bool {
         self.with(|kernel| {
             kernel.completions.is_empty()
+                && kernel.at_once.is_empty()
                 && kernel.cancellations.is_empty()
                 && kernel.sends.iter().all(|(_, (socket, ..))| kernel.stalls(*socket))
                 && (!kernel.accepting || kernel.backlog.as_ref().is_none_or(VecDeque::is_empty))
@@ -243,6 +251,9 @@ impl Kernel {
     /// to be cancelled by now.
     fn step(&mut self) {
         self.now += 1;
+        for (socket, key, block) in std::mem::take(&mut self.at_once) {
+            self.send_at_once(socket, key, block);
+        }
         self.accept_one();
         let sockets: Vec<RawFd> = self.sockets.keys().copied().collect();
         for socket in sockets {
@@ -340,6 +351,25 @@ impl Kernel {
             outcome,
             transmission,
         });
+    }
+
+    /// Sends a block, or completes with what was not sent of it.
+    fn send_at_once(&mut self, socket: RawFd, key: Key, block: Chunk) {
+        let stalls = self.stalls(socket);
+        let outcome = match self.sockets.get_mut(&socket) {
+            Some(_) if stalls => Err(Errno(libc::EAGAIN)),
+            Some(_) if used_up(&mut self.faults.sends_interrupted) => Err(Errno(libc::EINTR)),
+            Some(peer) if !peer.closed => {
+                let share = block.len().min(self.faults.send_bytes_max);
+                peer.sent.extend(&block[..share]);
+                peer.acknowledged += share as u64;
+                Ok(share)
+            }
+            _ => Err(Errno(libc::EPIPE)),
+        };
+        if outcome != Ok(block.len()) {
+            self.completions.push_back(Completion::Unsent { key, outcome, block });
+        }
     }
 
     fn cancel_soon(&mut self, cancellation: Cancellation) {
@@ -440,6 +470,20 @@ impl Ring for Simulated {
         })
     }
 
+    fn send_at_once(&mut self, socket: RawFd, key: Key, block: Chunk) {
+        self.with(|kernel| {
+            let is_other = |other: &RawFd| *other != socket;
+            assert!(
+                kernel.sends.iter().all(|(_, (other, ..))| is_other(other))
+                    && kernel.at_once.iter().all(|(other, ..)| is_other(other)),
+                "a second send is under way on one socket"
+            );
+            let peer = kernel.peer(socket);
+            assert!(!peer.closed && !peer.finished, "a send comes behind the end");
+            kernel.at_once.push((socket, key, block));
+        });
+    }
+
     fn cancel_send(&mut self, sending: Sending) {
         // At once: behind a lag its number could be another send's, which cannot happen in the kernel's queue.
         self.with(|kernel| {
@@ -492,12 +536,17 @@ impl Ring for Simulated {
 
     fn watch(&mut self, _descriptor: RawFd) {}
 
-    fn enter(&mut self, _wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
+    fn enter(&mut self, _wait: Wait) -> io::Result<()> {
         self.with(|kernel| {
             kernel.step();
-            completions.extend(kernel.completions.drain(..));
+            assert!(kernel.taken_over.is_empty(), "completions of the last round are left");
+            std::mem::swap(&mut kernel.taken_over, &mut kernel.completions);
         });
         Ok(())
+    }
+
+    fn next_completion(&mut self) -> Option<Completion> {
+        self.with(|kernel| kernel.taken_over.pop_front())
     }
 
     fn is_quiet(&mut self) -> bool {

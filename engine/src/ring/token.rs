@@ -20,11 +20,16 @@ pub(super) enum Token {
     HangUp(Key),
     /// A send, by its place in the table of lent transmissions.
     Send(u32),
+    /// A send that is to be done at once, by its place among those of its round.
+    SendAtOnce(u32),
     /// The watch on a descriptor.
     Watch,
     /// Cancels and closes: nobody waits for their completions, which come only when they fail.
     Unattended,
 }
+
+/// The kind of [`Token::SendAtOnce`].
+const AT_ONCE: u64 = 6;
 
 impl Token {
     pub(super) fn to_bits(self) -> u64 {
@@ -35,11 +40,19 @@ impl Token {
             Token::Send(index) => (3, 0, index),
             Token::Watch => (4, 0, 0),
             Token::HangUp(key) => (5, key.generation(), key.index()),
+            Token::SendAtOnce(index) => (AT_ONCE, 0, index),
         };
         debug_assert!(generation < 1 << 24);
         kind << 56 | u64::from(generation) << 32 | u64::from(index)
     }
 
+    /// The index of a send that is to be done at once, where it is one.
+    #[inline]
+    pub(super) fn at_once(bits: u64) -> Option<u32> {
+        (bits >> 56 == AT_ONCE).then_some(bits as u32)
+    }
+
+    #[inline]
     pub(super) fn from_bits(bits: u64) -> Token {
         let index = bits as u32;
         let generation = (bits >> 32) as u32 & 0x00ff_ffff;
@@ -49,6 +62,7 @@ impl Token {
             3 => Token::Send(index),
             4 => Token::Watch,
             5 => Token::HangUp(Key::from_parts(index, generation)),
+            AT_ONCE => Token::SendAtOnce(index),
             _ => Token::Unattended,
         }
     }
@@ -66,6 +80,7 @@ mod tests {
             Token::Unattended,
             Token::Send(0),
             Token::Send(u32::MAX),
+            Token::SendAtOnce(7),
             Token::Receive(Key::from_parts(0, 0)),
             Token::HangUp(Key::from_parts(7, 9)),
             Token::Receive(Key::from_parts(u32::MAX, 0x00ff_ffff)),

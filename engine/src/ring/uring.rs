@@ -16,10 +16,14 @@ use super::calls;
 use super::setup::setup;
 use super::token::Token;
 use super::{Completion, Errno, Ring, Sending, Transmission, Wait};
+use crate::chunk::Chunk;
 use crate::error::Error;
 
 /// How long a closing ring waits for the kernel to give back what was lent to it.
 const GIVE_BACK_LIMIT: Duration = Duration::from_millis(200);
+
+/// How many completions a round has room for before it needs more memory.
+const COMPLETIONS: usize = 256;
 
 /// One core's io_uring.
 ///
@@ -30,6 +34,14 @@ pub(crate) struct Uring {
     buffers: Buffers,
     /// Transmissions that the kernel reads from, by the index in their token.
     lent: Slab<(Key, Box<Transmission>)>,
+    /// Blocks to be sent at once, by the index in their token: until they have been submitted, and what was not sent of
+    /// them has been taken over.
+    at_once: Vec<(Key, Chunk)>,
+    /// What the last `enter` took over from the completion queue, and how much of that has been taken.
+    completed: Vec<cqueue::Entry>,
+    taken: usize,
+    /// Those of blocks that were not sent, which come first.
+    unsent: Vec<Completion>,
     /// Entries that found the submission queue full, oldest first.
     waiting: VecDeque<squeue::Entry>,
     /// Signals completions to a parked core; kept open as long as the ring is.
@@ -48,6 +60,10 @@ impl Uring {
             ring,
             buffers,
             lent: Slab::new(),
+            at_once: Vec::new(),
+            completed: Vec::with_capacity(COMPLETIONS),
+            taken: 0,
+            unsent: Vec::new(),
             waiting: VecDeque::new(),
             eventfd,
         };
@@ -67,7 +83,8 @@ impl Uring {
             return;
         }
         // SAFETY: an entry that points into memory points into a transmission in `lent`, which stays there until its
-        // completion; all other entries carry only numbers.
+        // completion, or into a block in `at_once`, which stays there until the entry has been submitted and, by its flags,
+        // carried out; all other entries carry only numbers.
         if unsafe { self.ring.submission().push(&entry) }.is_err() {
             self.waiting.push_back(entry);
         }
@@ -76,7 +93,7 @@ impl Uring {
     /// Moves entries that waited into the submission queue, as far as it has room.
     fn push_waiting(&mut self) {
         while let Some(entry) = self.waiting.front() {
-            // SAFETY: as in `push`: the entry's memory is in `lent`.
+            // SAFETY: as in `push`: the entry's memory is in `lent` or `at_once`.
             if unsafe { self.ring.submission().push(entry) }.is_err() {
                 break;
             }
@@ -125,14 +142,35 @@ impl Uring {
         }
     }
 
-    /// Moves what has completed to the end of `completions`.
-    fn collect(&mut self, completions: &mut Vec<Completion>) {
-        let Uring {
-            ring, buffers, lent, ..
-        } = self;
-        for entry in ring.completion() {
-            if let Some(completion) = interpret(&entry, buffers, lent) {
-                completions.push(completion);
+    /// Takes over what has completed, and lets go of the blocks that were sent at once.
+    fn collect(&mut self) {
+        debug_assert!(
+            self.taken == self.completed.len() && self.unsent.is_empty(),
+            "completions of the last round are left"
+        );
+        self.completed.clear();
+        self.taken = 0;
+        for entry in self.ring.completion() {
+            match Token::at_once(entry.user_data()) {
+                None => self.completed.push(entry),
+                Some(index) => {
+                    if let Some((key, block)) = self.at_once.get_mut(index as usize) {
+                        self.unsent.push(Completion::Unsent {
+                            key: *key,
+                            outcome: outcome(&entry),
+                            block: std::mem::take(block),
+                        });
+                    }
+                }
+            }
+        }
+        if !self.at_once.is_empty() && self.waiting.is_empty() {
+            let submission = self.ring.submission();
+            // What was submitted was carried out then and there, and the completions of all that failed were taken just now.
+            let is_through = submission.is_empty() && !submission.cq_overflow();
+            drop(submission);
+            if is_through {
+                self.at_once.clear();
             }
         }
     }
@@ -146,11 +184,7 @@ fn interpret(
 ) -> Option<Completion> {
     let flags = entry.flags();
     let more = cqueue::more(flags);
-    let outcome = if entry.result() < 0 {
-        Err(Errno(-entry.result()))
-    } else {
-        Ok(entry.result() as usize)
-    };
+    let outcome = outcome(entry);
     // Whatever else it says: a completion that names a buffer gives it back.
     let view = cqueue::buffer_select(flags).and_then(|index| buffers.take_back(index, outcome.unwrap_or(0)));
     match Token::from_bits(entry.user_data()) {
@@ -177,7 +211,14 @@ fn interpret(
             hung_up.then_some(Completion::HungUp { key })
         }
         Token::Watch => Some(Completion::Readable),
-        Token::Unattended => None,
+        Token::SendAtOnce(_) | Token::Unattended => None,
+    }
+}
+
+fn outcome(entry: &cqueue::Entry) -> Result<usize, Errno> {
+    match entry.result() {
+        error @ ..0 => Err(Errno(-error)),
+        result => Ok(result as usize),
     }
 }
 
@@ -230,6 +271,19 @@ impl Ring for Uring {
         Sending(index as u32)
     }
 
+    fn send_at_once(&mut self, socket: RawFd, key: Key, block: Chunk) {
+        // `MSG_DONTWAIT` has the kernel complete it while it is submitted, and `MSG_WAITALL` has it fail where that was not
+        // all: so where no completion comes, all of it is in the socket's buffer and the block is free.
+        const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+        let entry = opcode::Send::new(Fd(socket), block.as_ptr(), block.len() as u32)
+            .flags(FLAGS)
+            .build()
+            .flags(squeue::Flags::SKIP_SUCCESS)
+            .user_data(Token::SendAtOnce(self.at_once.len() as u32).to_bits());
+        self.at_once.push((key, block));
+        self.push(entry);
+    }
+
     fn cancel_send(&mut self, sending: Sending) {
         self.cancel(Token::Send(sending.0));
     }
@@ -255,11 +309,26 @@ impl Ring for Uring {
         self.push(entry.user_data(Token::Watch.to_bits()));
     }
 
-    fn enter(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
+    fn enter(&mut self, wait: Wait) -> io::Result<()> {
         self.buffers.refill();
         self.submit(wait)?;
-        self.collect(completions);
+        self.collect();
         Ok(())
+    }
+
+    #[inline]
+    fn next_completion(&mut self) -> Option<Completion> {
+        if let Some(unsent) = self.unsent.pop() {
+            return Some(unsent);
+        }
+        while let Some(entry) = self.completed.get(self.taken) {
+            self.taken += 1;
+            let completion = interpret(entry, &mut self.buffers, &mut self.lent);
+            if completion.is_some() {
+                return completion;
+            }
+        }
+        None
     }
 
     fn is_quiet(&mut self) -> bool {
@@ -305,10 +374,9 @@ impl Drop for Uring {
         }
         // A pending accept would keep the port bound until the kernel gets to tearing the ring down.
         self.cancel(Token::Accept);
-        let mut completions = Vec::new();
         while self.submit(Wait::No).is_ok() {
-            self.collect(&mut completions);
-            completions.clear();
+            self.collect();
+            while self.next_completion().is_some() {}
             if (self.lent.is_empty() && self.waiting.is_empty()) || Instant::now() >= until {
                 break;
             }
