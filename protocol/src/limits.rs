@@ -22,7 +22,7 @@ pub struct Limits {
 /// What `head_bytes_max` cannot exceed, so that every offset in a head fits in 32 bits.
 pub(crate) const HEAD_BYTES_CEILING: usize = 16 * 1024 * 1024;
 
-/// What `fields_max` cannot exceed: the size of the array on the stack that httparse fills.
+/// What `fields_max` cannot exceed.
 pub(crate) const FIELDS_CEILING: usize = 256;
 
 impl Limits {

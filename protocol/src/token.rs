@@ -87,14 +87,58 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is(byte, TOKEN))
 }
 
+/// Bytes of the longest token at the start of `bytes`, which may be none.
+#[inline]
+pub(crate) fn token_len(bytes: &[u8]) -> usize {
+    let end = bytes.iter().position(|&byte| !is(byte, TOKEN));
+    end.unwrap_or(bytes.len())
+}
+
+/// Bytes of the longest field value at the start of `bytes`, with the whitespace around it.
+///
+/// Eight bytes at a time: of the bytes up to 0x7f those that end a value are less than 0x20, or 0x7f itself; HTAB, which is
+/// less and ends none, is looked at by itself.
+#[inline]
+pub(crate) fn value_len(bytes: &[u8]) -> usize {
+    let mut len = 0;
+    while let Some(word) = bytes.get(len..).and_then(<[u8]>::first_chunk) {
+        let suspicious = control_bytes(u64::from_le_bytes(*word));
+        if suspicious == 0 {
+            len += size_of::<u64>();
+            continue;
+        }
+        len += (suspicious.trailing_zeros() / u8::BITS) as usize;
+        if !is(bytes[len], VALUE) {
+            return len;
+        }
+        len += 1;
+    }
+    len + bytes[len..]
+        .iter()
+        .position(|&byte| !is(byte, VALUE))
+        .unwrap_or(bytes.len() - len)
+}
+
+/// Marks the lowest byte of a word that is less than 0x20 or is 0x7f by its highest bit; those above it may be marked, too.
+#[inline]
+fn control_bytes(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHEST: u64 = ONES << 7;
+    // A subtraction borrows from the next byte only where it marks its own; bytes from 0x80 on are never marked.
+    let low = word.wrapping_sub(ONES * 0x20) & !word;
+    let delete = word ^ (ONES * 0x7f);
+    let deletes = delete.wrapping_sub(ONES) & !delete;
+    (low | deletes) & HIGHEST
+}
+
 /// Bytes of the longest path at the start of `bytes`.
 pub(crate) fn path_len(bytes: &[u8]) -> usize {
     percent_encoded_len(bytes, PATH)
 }
 
-/// Whether `bytes` are a query.
-pub(crate) fn is_query(bytes: &[u8]) -> bool {
-    percent_encoded_len(bytes, QUERY) == bytes.len()
+/// Bytes of the longest query at the start of `bytes`.
+pub(crate) fn query_len(bytes: &[u8]) -> usize {
+    percent_encoded_len(bytes, QUERY)
 }
 
 /// Bytes of the longest `reg-name` at the start of `bytes`; IPv4 addresses are a part of these.
@@ -103,6 +147,7 @@ pub(crate) fn reg_name_len(bytes: &[u8]) -> usize {
 }
 
 /// How far `bytes` are of `class` or `pct-encoded = "%" HEXDIG HEXDIG` (RFC 3986 §2.1).
+#[inline]
 fn percent_encoded_len(bytes: &[u8], class: u8) -> usize {
     let mut len = 0;
     while let Some(&byte) = bytes.get(len) {
@@ -133,6 +178,23 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Every byte at every place of two words and a bit, among bytes that do not end a value.
+    #[test]
+    fn values_end_where_the_first_byte_ends_them() {
+        for around in [b' ', b'~', 0x80, 0xff, b'\t'] {
+            for place in 0..20 {
+                for byte in 0..=255 {
+                    let mut bytes = [around; 20];
+                    bytes[place] = byte;
+                    let naive = bytes.iter().position(|&byte| !is_value_byte(byte)).unwrap_or(20);
+                    assert_eq!(value_len(&bytes), naive, "{bytes:?}");
+                    bytes[19] = b'\r';
+                    assert_eq!(value_len(&bytes), naive.min(19), "{bytes:?}");
+                }
+            }
+        }
+    }
 
     fn members(class: u8) -> String {
         (0..=127_u8).filter(|&byte| is(byte, class)).map(char::from).collect()

@@ -213,7 +213,7 @@ fn check_valid(input: &[u8], head: &Head, limits: &Limits) {
 }
 
 impl Head {
-    /// Whether httparse knows this version, and with it the fast way.
+    /// Whether this version is one that the fast way knows.
     fn is_known_version(&self, version: &str) -> bool {
         matches!(
             (self.version(), version),

@@ -9,6 +9,8 @@ use memchr::memchr;
 
 use crate::token;
 
+const PORT_MAX: u32 = 65_535;
+
 /// A non-empty host, with or without a port.
 pub(super) fn is_host(value: &[u8]) -> bool {
     match after_host(value) {
@@ -36,9 +38,9 @@ fn after_host(value: &[u8]) -> Option<&[u8]> {
 
 /// A non-empty decimal number that TCP can have as a port.
 fn is_port(digits: &[u8]) -> bool {
-    let number = digits.iter().try_fold(0_u16, |number, byte| {
-        let digit = byte.is_ascii_digit().then(|| u16::from(byte - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
+    let number = digits.iter().try_fold(0_u32, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10 && number <= PORT_MAX).then(|| number * 10 + u32::from(digit))
     });
-    !digits.is_empty() && number.is_some()
+    !digits.is_empty() && number.is_some_and(|number| number <= PORT_MAX)
 }

@@ -1,12 +1,12 @@
 //! Request heads: the request line, the fields, and what they mean for the connection.
 //!
-//! [`parse`] has two ways through the same rules. The fast way is httparse for the tokens and one pass over the fields
-//! it found; it only ever says "valid". Whatever it does not take (incomplete, unusual, wrong) goes to the strict way,
-//! which walks byte by byte, so that the first wrong byte decides the error no matter how the input was cut.
+//! [`parse`] has two ways through the same rules. The fast way is one pass that only ever says "valid". Whatever it does
+//! not take (incomplete, unusual, wrong) goes to the strict way, which walks byte by byte, so that the first wrong byte
+//! decides the error no matter how the input was cut.
 //!
 //! ```text
 //!             window = at most head_bytes_max bytes after the ignored empty lines
-//!  parse ──┬─ fast    httparse ─────────┐
+//!  parse ──┬─ fast    words of bytes ───┐
 //!          │                            ├─ target, host, rules ── Head
 //!          └─ strict  byte by byte ─────┘
 //! ```

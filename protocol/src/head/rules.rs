@@ -46,7 +46,16 @@ pub(super) struct Conclusion {
 impl Rules {
     /// Takes one field line, value trimmed. Names are told apart by length and first byte before they are compared, so
     /// that most fields cost two comparisons.
+    #[inline]
     pub(super) fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
+        // Of most clients this is the first field.
+        if name == b"Host" {
+            return self.host(value);
+        }
+        self.other_field(name, value)
+    }
+
+    fn other_field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
         let Some(first) = name.first().map(|byte| byte | 0x20) else {
             return Ok(());
         };

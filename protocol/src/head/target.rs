@@ -32,6 +32,22 @@ pub(super) fn parse(target: &[u8]) -> Result<Target, Error> {
     }
 }
 
+/// The target in origin-form at the start of `bytes`, which begin with a slash, and its length.
+#[inline]
+pub(super) fn origin_form(bytes: &[u8]) -> Option<(Target, usize)> {
+    let path_end = token::path_len(bytes);
+    let end = match bytes.get(path_end)? {
+        b'?' => path_end + 1 + token::query_len(&bytes[path_end + 1..]),
+        _ => path_end,
+    };
+    let target = Target {
+        form: Form::Origin,
+        path_start: 0,
+        path_end,
+    };
+    Some((target, end))
+}
+
 #[cold]
 fn parse_uncommon(target: &[u8]) -> Result<Target, Error> {
     if target == b"*" {
@@ -79,7 +95,7 @@ fn path_query(target: &[u8], path_start: usize, form: Form) -> Result<Target, Er
     let path_end = path_start + token::path_len(&target[path_start..]);
     match &target[path_end..] {
         [] => {}
-        [b'?', query @ ..] if token::is_query(query) => {}
+        [b'?', query @ ..] if token::query_len(query) == query.len() => {}
         _ => return Err(Error::TargetInvalid),
     }
     Ok(Target {
