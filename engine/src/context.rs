@@ -82,6 +82,15 @@ impl<R> Context<R> {
         }
     }
 
+    /// Takes an exchange back that has come to its end in the ordinary way.
+    pub(crate) fn recycle_over(&mut self, mut exchange: Box<Exchange>) {
+        self.exchanges -= 1;
+        exchange.reset_over();
+        if self.spare_exchanges.len() < SPARE_EXCHANGES_MAX {
+            self.spare_exchanges.push(exchange);
+        }
+    }
+
     /// How many exchanges are under way.
     pub(crate) fn exchanges(&self) -> usize {
         self.exchanges

@@ -23,7 +23,8 @@ pub(crate) trait Handler {
 
 /// A call after its first poll.
 pub(crate) enum Started {
-    Ended(Outcome),
+    Response(Response),
+    Panicked,
     Pending(Pin<Box<dyn Future<Output = Response>>>),
 }
 
@@ -62,9 +63,9 @@ where
 
     fn start(&mut self, request: Request) -> Started {
         match self.place.poll((self.make)(Rc::clone(&self.service), request)) {
-            Polled::Ready(response) => Started::Ended(Outcome::Response(response)),
+            Polled::Ready(response) => Started::Response(response),
             Polled::Pending(call) => Started::Pending(call),
-            Polled::Panicked => Started::Ended(Outcome::Panicked),
+            Polled::Panicked => Started::Panicked,
         }
     }
 }

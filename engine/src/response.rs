@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream;
 use http::StatusCode;
-use ringlane_protocol::response::{FieldError, FieldLines};
+use ringlane_protocol::response::{FieldError, FieldLines, FieldValue};
 
 use crate::body::BodyError;
 use crate::chunk::Chunk;
@@ -27,12 +27,14 @@ use crate::upgrade::Upgraded;
 /// # Ok::<(), ringlane::FieldError>(())
 /// ```
 pub struct Response {
-    status: StatusCode,
-    content_type: Option<&'static str>,
-    fields: FieldLines,
-    body: ResponseBody,
-    close: bool,
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: Option<FieldValue<'static>>,
+    pub(crate) fields: FieldLines,
+    pub(crate) body: ResponseBody,
+    pub(crate) close: bool,
 }
+
+const TEXT: FieldValue<'static> = FieldValue::constant("text/plain; charset=utf-8");
 
 /// A response's body.
 pub(crate) enum ResponseBody {
@@ -42,7 +44,7 @@ pub(crate) enum ResponseBody {
         length: Option<u64>,
     },
     Upgrade {
-        protocol: &'static str,
+        protocol: FieldValue<'static>,
         run: UpgradeRun,
     },
 }
@@ -78,13 +80,17 @@ impl Response {
 
     /// 200 with text: `Content-Type: text/plain; charset=utf-8`.
     pub fn text(text: impl Into<Chunk>) -> Response {
-        let content_type = Some("text/plain; charset=utf-8");
-        Response::with_body(StatusCode::OK, content_type, ResponseBody::Whole(text.into()))
+        Response::with_body(StatusCode::OK, Some(TEXT), ResponseBody::Whole(text.into()))
     }
 
-    /// 200 with bytes of a given type. They are sent from where they lie; small ones are copied.
+    /// 200 with bytes of a given type. They are sent from where they lie; small ones are copied. A type with control bytes is
+    /// left out.
     pub fn bytes(content_type: &'static str, bytes: impl Into<Chunk>) -> Response {
-        Response::with_body(StatusCode::OK, Some(content_type), ResponseBody::Whole(bytes.into()))
+        Response::with_body(
+            StatusCode::OK,
+            FieldValue::new(content_type),
+            ResponseBody::Whole(bytes.into()),
+        )
     }
 
     /// 200 with a body that is made while it is sent, in the chunked coding (RFC 9112 §7.1). The stream is asked for its
@@ -100,7 +106,7 @@ impl Response {
             stream: Box::pin(stream),
             length: None,
         };
-        Response::with_body(StatusCode::OK, Some(content_type), body)
+        Response::with_body(StatusCode::OK, FieldValue::new(content_type), body)
     }
 
     /// As [`Response::stream`], for a body whose length in bytes is known: it is sent with `Content-Length` instead of in
@@ -116,7 +122,7 @@ impl Response {
             stream: Box::pin(stream),
             length: Some(length),
         };
-        Response::with_body(StatusCode::OK, Some(content_type), body)
+        Response::with_body(StatusCode::OK, FieldValue::new(content_type), body)
     }
 
     /// 101: hands the connection over as a raw stream of bytes (RFC 9110 §7.8). `run` is called once the response is on
@@ -158,11 +164,15 @@ impl Response {
         Response::with_body(
             StatusCode::SWITCHING_PROTOCOLS,
             None,
-            ResponseBody::Upgrade { protocol, run },
+            ResponseBody::Upgrade {
+                protocol: FieldValue::constant(protocol),
+                run,
+            },
         )
     }
 
-    fn with_body(status: StatusCode, content_type: Option<&'static str>, body: ResponseBody) -> Response {
+    #[inline]
+    fn with_body(status: StatusCode, content_type: Option<FieldValue<'static>>, body: ResponseBody) -> Response {
         Response {
             status,
             content_type,
@@ -209,32 +219,6 @@ impl Response {
     pub fn status(&self) -> StatusCode {
         self.status
     }
-
-    pub(crate) fn into_parts(self) -> Parts {
-        let Response {
-            status,
-            content_type,
-            fields,
-            body,
-            close,
-        } = self;
-        Parts {
-            status,
-            content_type,
-            fields,
-            body,
-            close,
-        }
-    }
-}
-
-/// A response taken apart, for sending.
-pub(crate) struct Parts {
-    pub(crate) status: StatusCode,
-    pub(crate) content_type: Option<&'static str>,
-    pub(crate) fields: FieldLines,
-    pub(crate) body: ResponseBody,
-    pub(crate) close: bool,
 }
 
 impl fmt::Debug for Response {
@@ -246,7 +230,7 @@ impl fmt::Debug for Response {
                 length: Some(length), ..
             } => write!(out, "a stream of {length} bytes)"),
             ResponseBody::Stream { length: None, .. } => out.write_str("a stream)"),
-            ResponseBody::Upgrade { protocol, .. } => write!(out, "upgrade to {protocol})"),
+            ResponseBody::Upgrade { protocol, .. } => write!(out, "upgrade to {})", protocol.as_str()),
         }
     }
 }

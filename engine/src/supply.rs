@@ -18,6 +18,8 @@ const SPARES_MAX: usize = 1024;
 pub(crate) struct Supply {
     pool: Pool,
     buffers_max: usize,
+    /// The size of a buffer as a power of two.
+    buffer_bits: u32,
     /// Bytes of heads that span buffers and are gathered on the heap.
     head_bytes: usize,
     #[expect(clippy::vec_box, reason = "the box is what is handed to the ring, and must not move")]
@@ -28,6 +30,7 @@ impl Supply {
     pub(crate) fn new(pool: Pool) -> Supply {
         let buffers_max = pool.buffers_max();
         Supply {
+            buffer_bits: pool.buffer_bytes().trailing_zeros(),
             pool,
             buffers_max,
             head_bytes: 0,
@@ -40,8 +43,9 @@ impl Supply {
     }
 
     /// How many buffers nothing lies in; what lies on the heap in their stead counts as if it lay in some.
+    #[inline]
     fn left(&self) -> usize {
-        let taken = self.pool.counts().held + self.head_bytes / self.pool.buffer_bytes();
+        let taken = self.pool.counts().held + (self.head_bytes >> self.buffer_bits);
         self.buffers_max.saturating_sub(taken)
     }
 
@@ -55,17 +59,20 @@ impl Supply {
     }
 
     /// Only as much is left as receiving should have for itself.
+    #[inline]
     pub(crate) fn is_short(&self) -> bool {
         self.left() < self.buffers_max / 4
     }
 
     /// A buffer for output; none where those that are left are for input.
+    #[inline]
     pub(crate) fn take(&self) -> Option<Buffer> {
         if self.is_short() { None } else { self.pool.take() }
     }
 
     /// Received bytes for a handler, which may keep them as long as it likes: where they lie, while there are many
     /// buffers, else as a copy.
+    #[inline]
     pub(crate) fn pass_on(&self, view: View) -> Chunk {
         if self.is_short() {
             view.to_vec().into()

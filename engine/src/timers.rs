@@ -69,17 +69,22 @@ impl Timers {
     }
 
     /// Sets the timer of a slot, or moves it.
+    #[inline]
     pub(crate) fn set(&mut self, slot: u32, deadline: Millis) {
+        match self.links.get_mut(slot as usize) {
+            Some(link) if link.bucket != NONE && deadline >= link.over * TICK => link.deadline = deadline,
+            _ => self.place(slot, deadline),
+        }
+    }
+
+    /// Puts the timer of a slot where it belongs.
+    fn place(&mut self, slot: u32, deadline: Millis) {
         if self.links.len() <= slot as usize {
             self.links.resize(slot as usize + 1, UNLINKED);
         }
-        let link = &mut self.links[slot as usize];
-        let stays = link.bucket != NONE && deadline >= link.over * TICK;
-        link.deadline = deadline;
-        if !stays {
-            self.unlink(slot);
-            self.link(slot);
-        }
+        self.unlink(slot);
+        self.links[slot as usize].deadline = deadline;
+        self.link(slot);
     }
 
     /// Takes the timer of a slot off.

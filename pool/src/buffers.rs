@@ -182,6 +182,7 @@ impl Pool {
     }
 
     /// Where the buffers are.
+    #[inline]
     pub fn counts(&self) -> Counts {
         self.shared.counts()
     }

@@ -13,6 +13,7 @@ pub(super) enum Block {
 }
 
 impl Block {
+    #[inline]
     pub(super) fn new(supply: &Supply) -> Block {
         match supply.take() {
             Some(buffer) => Block::Pooled(buffer),
@@ -20,6 +21,7 @@ impl Block {
         }
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         match self {
             Block::Pooled(buffer) => buffer.len(),
@@ -28,6 +30,7 @@ impl Block {
     }
 
     /// Appends bytes by copying them; false where there is no room for all of them.
+    #[inline]
     pub(super) fn copy(&mut self, bytes: &[u8]) -> bool {
         match self {
             Block::Pooled(buffer) => buffer.extend_from_slice(bytes).is_ok(),
@@ -42,6 +45,7 @@ impl Block {
     }
 
     /// Appends a response's head; false where there is no room for all of it.
+    #[inline]
     pub(super) fn encode(&mut self, head: &response::Head<'_>) -> bool {
         match self {
             Block::Pooled(buffer) => {
@@ -62,6 +66,7 @@ impl Block {
     }
 
     /// What has been gathered, to be sent.
+    #[inline]
     pub(super) fn seal(self) -> Chunk {
         match self {
             Block::Pooled(buffer) => buffer.freeze().into(),

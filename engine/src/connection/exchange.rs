@@ -200,17 +200,20 @@ impl Exchange {
             self.acknowledged = None;
         }
         (self.handled, self.is_put_off) = (0, false);
-        let fate = if self.sending.is_some() {
-            Fate::Open
-        } else {
-            self.settle_sent(socket, context)
-        };
+        match self.stage {
+            Stage::Head => Fate::Open,
+            _ if self.sending.is_some() => Fate::Open,
+            _ => self.settle_sent(socket, context),
+        }
+    }
+
+    /// Notes since when the peer is waited for, where it is.
+    pub(super) fn await_peer<R>(&mut self, context: &Context<R>) {
         match self.awaited(&context.limits) {
             None => self.waiting_since = None,
             Some(_) if self.waiting_since.is_none() => self.waiting_since = Some(context.clock.now()),
             Some(_) => {}
         }
-        fate
     }
 
     /// All that was queued is sent: an ending connection lingers, or is closed.
@@ -438,6 +441,14 @@ impl Exchange {
             outbound.pipe.end_with(End::Failed(BodyError::Closed));
         }
         self.task = None;
+    }
+
+    /// Makes one that is over as good as new: there is nothing left in it but what was waited for.
+    pub(crate) fn reset_over(&mut self) {
+        debug_assert!(self.is_over() && !self.linger && !self.reset_at_end && !self.held_back && !self.is_put_off);
+        debug_assert!(self.inbound.is_none() && self.outbound.is_none() && self.task.is_none());
+        debug_assert!(self.handled == 0 && self.discarded == 0 && !self.request.keep_alive);
+        (self.waiting_since, self.is_first) = (None, false);
     }
 
     /// Makes it as good as new; its vectors keep their memory.

@@ -96,9 +96,13 @@ impl Input {
             if before == 0
                 && let Some(head) = head::parse(piece, limits)?
             {
-                let bytes = piece.split_to(head.len());
-                self.drop_used_piece();
-                return Ok(Some((head, supply.pass_on(bytes))));
+                let bytes = if piece.len() > head.len() {
+                    Some(piece.split_to(head.len()))
+                } else {
+                    self.pieces.pop_front()
+                };
+                let bytes = bytes.map(|bytes| supply.pass_on(bytes));
+                return Ok(Some((head, bytes.unwrap_or_default())));
             }
             if !supply.take_head_bytes(before, piece.len()) {
                 return Err(HeadError::NoMemory);

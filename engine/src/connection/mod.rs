@@ -216,16 +216,19 @@ impl Connection {
         if exchange.settle(&mut self.socket, context) == Fate::Closed {
             return self.close(context);
         }
-        let held = exchange.buffers_held();
-        self.socket.pace(held, context);
         if exchange.is_idle() && (self.socket.ended || context.closes_idle) {
             return self.close(context);
         }
         if exchange.is_over() {
             self.idle_since = context.clock.now();
             if let Some(exchange) = self.exchange.take() {
-                context.recycle_exchange(exchange);
+                context.recycle_over(exchange);
             }
+            self.socket.pace(0, context);
+        } else {
+            exchange.await_peer(context);
+            let held = exchange.buffers_held();
+            self.socket.pace(held, context);
         }
         self.set_timer(context);
         Fate::Open

@@ -37,12 +37,19 @@ impl Output {
     }
 
     /// Appends a response's head.
+    #[inline]
     pub(super) fn push_head(&mut self, head: &response::Head<'_>, supply: &mut Supply) {
-        for _ in 0..2 {
-            if self.open.as_mut().is_some_and(|open| open.encode(head)) {
-                return;
-            }
-            self.open_another(supply);
+        let open = self.open.get_or_insert_with(|| Block::new(supply));
+        if !open.encode(head) {
+            self.push_head_elsewhere(head, supply);
+        }
+    }
+
+    /// Appends a head that does not fit into the rest of the block.
+    #[cold]
+    fn push_head_elsewhere(&mut self, head: &response::Head<'_>, supply: &mut Supply) {
+        if self.open_another(supply).encode(head) {
+            return;
         }
         // Longer than a whole block: a head of its own.
         let mut bytes = vec![0; response::encoded_bytes_max(head)];
@@ -111,14 +118,10 @@ impl Output {
         self.sealed = Some(rest);
     }
 
+    #[inline]
     fn copy(&mut self, bytes: &[u8], supply: &mut Supply) -> bool {
-        for _ in 0..2 {
-            if self.open.as_mut().is_some_and(|open| open.copy(bytes)) {
-                return true;
-            }
-            self.open_another(supply);
-        }
-        false
+        let open = self.open.get_or_insert_with(|| Block::new(supply));
+        open.copy(bytes) || self.open_another(supply).copy(bytes)
     }
 
     fn push_in_place(&mut self, chunk: Chunk, supply: &mut Supply) {
@@ -126,9 +129,10 @@ impl Output {
         self.sealed.get_or_insert_with(|| supply.transmission()).push(chunk);
     }
 
-    fn open_another(&mut self, supply: &mut Supply) {
+    #[cold]
+    fn open_another(&mut self, supply: &mut Supply) -> &mut Block {
         self.seal(supply);
-        self.open = Some(Block::new(supply));
+        self.open.insert(Block::new(supply))
     }
 
     fn seal(&mut self, supply: &mut Supply) {

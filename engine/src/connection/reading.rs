@@ -14,7 +14,7 @@ use super::socket::Socket;
 use crate::body::{Body, BodyError};
 use crate::chunk::Chunk;
 use crate::context::Context;
-use crate::handler::{self, Started};
+use crate::handler::{self, Outcome, Started};
 use crate::pipe::{End, Pipe};
 use crate::request::Request;
 use crate::ring::Ring;
@@ -142,7 +142,8 @@ impl Exchange {
             return;
         }
         match context.handler.start(request) {
-            Started::Ended(outcome) => self.conclude(outcome, socket, context),
+            Started::Response(response) => self.respond(response, socket, context),
+            Started::Panicked => self.conclude(Outcome::Panicked, socket, context),
             Started::Pending(call) => {
                 self.stage = Stage::Handling;
                 let (shared, key) = (Rc::clone(&context.shared), socket.key);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use http::StatusCode;
-use ringlane_protocol::response::{self, Framing, Persistence};
+use ringlane_protocol::response::{self, FieldValue, Framing, Persistence};
 
 use super::exchange::{Coding, Exchange, Inbound, Outbound, Stage};
 use super::socket::Socket;
@@ -12,7 +12,7 @@ use crate::chunk::Chunk;
 use crate::context::Context;
 use crate::handler::Outcome;
 use crate::pipe::{End, Pipe};
-use crate::response::{Chunks, Parts, Response, ResponseBody, UpgradeRun};
+use crate::response::{Chunks, Response, ResponseBody, UpgradeRun};
 use crate::ring::Ring;
 use crate::task;
 use crate::upgrade::Upgraded;
@@ -30,20 +30,19 @@ impl Exchange {
     }
 
     /// Queues a response, or its head where its body is still to be made.
-    fn respond<R: Ring>(&mut self, response: Response, socket: &mut Socket, context: &mut Context<R>) {
-        let mut parts = response.into_parts();
-        let streams = matches!(parts.body, ResponseBody::Stream { .. });
-        self.request.keep_alive &= !parts.close && !context.draining && !self.leaves_too_much(streams, context);
-        match std::mem::replace(&mut parts.body, ResponseBody::Whole(Chunk::default())) {
-            ResponseBody::Whole(chunk) => self.respond_whole(&parts, chunk, context),
-            ResponseBody::Stream { stream, length } => self.respond_stream(&parts, stream, length, socket, context),
-            ResponseBody::Upgrade { protocol, run } if self.is_offered(protocol) && self.inbound.is_none() => {
-                self.respond_upgrade(&parts, protocol, run, socket, context);
+    pub(super) fn respond<R: Ring>(&mut self, mut response: Response, socket: &mut Socket, context: &mut Context<R>) {
+        let streams = matches!(response.body, ResponseBody::Stream { .. });
+        self.request.keep_alive &= !response.close && !context.draining && !self.leaves_too_much(streams, context);
+        match std::mem::replace(&mut response.body, ResponseBody::Whole(Chunk::default())) {
+            ResponseBody::Whole(chunk) => self.respond_whole(&response, chunk, context),
+            ResponseBody::Stream { stream, length } => self.respond_stream(&response, stream, length, socket, context),
+            ResponseBody::Upgrade { protocol, run } if self.is_offered(protocol.as_str()) && self.inbound.is_none() => {
+                self.respond_upgrade(&response, protocol, run, socket, context);
             }
             // RFC 9110 §15.5.22: what was not asked for cannot be switched to, only named.
             ResponseBody::Upgrade { protocol, .. } => {
-                parts.status = StatusCode::UPGRADE_REQUIRED;
-                self.push_head(&parts, Framing::Length(0), Some(protocol), context);
+                response.status = StatusCode::UPGRADE_REQUIRED;
+                self.push_head(&response, Framing::Length(0), Some(protocol), context);
                 self.stage = Stage::Discarding;
             }
         }
@@ -77,14 +76,15 @@ impl Exchange {
                 .is_some_and(|bytes| bytes > context.limits.discard_bytes_max)
     }
 
-    fn respond_whole<R>(&mut self, parts: &Parts, chunk: Chunk, context: &mut Context<R>) {
-        let bodiless = is_bodiless(parts.status);
+    #[inline]
+    fn respond_whole<R>(&mut self, response: &Response, chunk: Chunk, context: &mut Context<R>) {
+        let bodiless = is_bodiless(response.status);
         let framing = if bodiless {
             Framing::None
         } else {
             Framing::Length(chunk.len() as u64)
         };
-        self.push_head(parts, framing, None, context);
+        self.push_head(response, framing, None, context);
         if !bodiless && !self.request.head_only && !chunk.is_empty() {
             self.output.push(chunk, &mut context.supply);
         }
@@ -93,13 +93,13 @@ impl Exchange {
 
     fn respond_stream<R: Ring>(
         &mut self,
-        parts: &Parts,
+        response: &Response,
         stream: std::pin::Pin<Box<dyn Chunks>>,
         length: Option<u64>,
         socket: &mut Socket,
         context: &mut Context<R>,
     ) {
-        let bodiless = is_bodiless(parts.status);
+        let bodiless = is_bodiless(response.status);
         let (framing, coding) = match length {
             _ if bodiless => (Framing::None, Coding::Raw),
             Some(length) => (Framing::Length(length), Coding::Length(length)),
@@ -118,7 +118,7 @@ impl Exchange {
             // The stream may read the body, and then it is too late: interim responses come first (RFC 9110 §15.2).
             self.push_continue(context);
         }
-        self.push_head(parts, framing, None, context);
+        self.push_head(response, framing, None, context);
         if !has_body {
             self.stage = Stage::Discarding;
             return;
@@ -132,13 +132,13 @@ impl Exchange {
 
     fn respond_upgrade<R: Ring>(
         &mut self,
-        parts: &Parts,
-        protocol: &'static str,
+        response: &Response,
+        protocol: FieldValue<'static>,
         run: UpgradeRun,
         socket: &mut Socket,
         context: &mut Context<R>,
     ) {
-        self.push_head(parts, Framing::None, Some(protocol), context);
+        self.push_head(response, Framing::None, Some(protocol), context);
         let input = Pipe::new(Rc::clone(&context.shared), socket.key);
         let output = Pipe::new(Rc::clone(&context.shared), socket.key);
         let upgraded = Upgraded::new(Rc::clone(&input), Rc::clone(&output));
@@ -249,15 +249,15 @@ impl Exchange {
 
     fn push_refusal<R>(&mut self, status: StatusCode, reason: Chunk, context: &mut Context<R>) {
         self.request.keep_alive = false;
-        let mut parts = Response::text(reason.clone()).with_status(status).into_parts();
+        let mut response = Response::text(reason.clone()).with_status(status);
         if status == StatusCode::METHOD_NOT_ALLOWED {
             // RFC 9110 §15.5.6: what is allowed must be said; here that is every method but CONNECT.
-            let pushed = parts
+            let pushed = response
                 .fields
                 .push("Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");
             debug_assert!(pushed.is_ok());
         }
-        self.push_head(&parts, Framing::Length(reason.len() as u64), None, context);
+        self.push_head(&response, Framing::Length(reason.len() as u64), None, context);
         if !self.request.head_only {
             self.output.push(reason, &mut context.supply);
         }
@@ -269,21 +269,21 @@ impl Exchange {
 
     fn push_head<R>(
         &mut self,
-        parts: &Parts,
+        response: &Response,
         framing: Framing,
-        upgrade: Option<&'static str>,
+        upgrade: Option<FieldValue<'static>>,
         context: &mut Context<R>,
     ) {
         let persistence = match self.request.keep_alive {
-            _ if parts.status == StatusCode::SWITCHING_PROTOCOLS => Persistence::Upgrade,
+            _ if response.status == StatusCode::SWITCHING_PROTOCOLS => Persistence::Upgrade,
             false => Persistence::Close,
             true if self.request.is_1_0 => Persistence::KeepAliveExplicit,
             true => Persistence::KeepAlive,
         };
         let head = response::Head {
-            status: parts.status,
-            content_type: parts.content_type,
-            fields: parts.fields.as_bytes(),
+            status: response.status,
+            content_type: response.content_type,
+            fields: response.fields.as_bytes(),
             framing,
             persistence,
             upgrade,

@@ -90,7 +90,14 @@ impl Socket {
     }
 
     /// Receives on while fewer buffers are held than the connection may, and again from half of that.
+    #[inline]
     pub(super) fn pace<R: Ring>(&mut self, held: usize, context: &mut Context<R>) {
+        if held > 0 || self.receiving != Receiving::Armed {
+            self.pace_held(held, context);
+        }
+    }
+
+    fn pace_held<R: Ring>(&mut self, held: usize, context: &mut Context<R>) {
         let limit = match held {
             0 => context.limits.input_buffers_max,
             _ => context.limits.input_buffers_max.min(context.supply.share().max(1)),

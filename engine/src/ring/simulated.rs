@@ -217,7 +217,10 @@ impl Simulated {
     /// Whether nothing of the server's is left with the kernel.
     pub(crate) fn is_empty(&self) -> bool {
         self.with(|kernel| {
-            kernel.ghosts.is_empty() && kernel.sends.is_empty() && kernel.at_once.is_empty() && kernel.sockets.values().all(|peer| peer.closed)
+            kernel.ghosts.is_empty()
+                && kernel.sends.is_empty()
+                && kernel.at_once.is_empty()
+                && kernel.sockets.values().all(|peer| peer.closed)
         })
     }
 

@@ -144,6 +144,7 @@ impl Shared {
         self.state(index) == 1
     }
 
+    #[inline]
     pub(super) fn counts(&self) -> Counts {
         let (total, free, lent) = (self.total.get(), self.free.get(), self.lent.get());
         Counts {

@@ -43,8 +43,34 @@ fn request_line<'a>(window: &'a [u8], limits: &Limits) -> Option<(Line, &'a [u8]
         return None;
     }
     let (is_http_10, rest) = match &rest[target_bytes..] {
-        [b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1', b'\r', b'\n', rest @ ..] => (false, rest),
-        [b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0', b'\r', b'\n', rest @ ..] => (true, rest),
+        [
+            b' ',
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'1',
+            b'.',
+            b'1',
+            b'\r',
+            b'\n',
+            rest @ ..,
+        ] => (false, rest),
+        [
+            b' ',
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'1',
+            b'.',
+            b'0',
+            b'\r',
+            b'\n',
+            rest @ ..,
+        ] => (true, rest),
         _ => return None,
     };
     let line = Line {

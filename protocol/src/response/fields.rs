@@ -108,6 +108,51 @@ pub fn is_field_value(value: &[u8]) -> bool {
     })
 }
 
+/// A value that was found to be one ([`is_field_value`]) and need not be looked at again.
+///
+/// ```
+/// use ringlane_protocol::response::FieldValue;
+///
+/// const TEXT: FieldValue<'_> = FieldValue::constant("text/plain; charset=utf-8");
+/// assert_eq!(FieldValue::new("text/plain; charset=utf-8"), Some(TEXT));
+/// assert_eq!(FieldValue::new("text/plain\r\nSet-Cookie: a=b"), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldValue<'a>(&'a str);
+
+impl<'a> FieldValue<'a> {
+    /// `value`, if it is one.
+    #[must_use]
+    pub fn new(value: &'a str) -> Option<Self> {
+        is_field_value(value.as_bytes()).then_some(Self(value))
+    }
+
+    /// A value that is known when the program is compiled.
+    ///
+    /// # Panics
+    ///
+    /// If it is no field value; for a constant, that keeps the program from being compiled.
+    #[must_use]
+    pub const fn constant(value: &'a str) -> Self {
+        let mut at = 0;
+        while at < value.len() {
+            let byte = value.as_bytes()[at];
+            assert!(
+                (byte >= b' ' && byte != 0x7f) || byte == b'\t',
+                "a control byte in a field's value"
+            );
+            at += 1;
+        }
+        Self(value)
+    }
+
+    /// The value.
+    #[must_use]
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
 /// Why a response field was refused.
 ///
 /// ```

@@ -7,7 +7,7 @@ mod status;
 use http::StatusCode;
 
 pub use chunk::{CHUNK_LAST, CHUNK_SUFFIX, chunk_prefix};
-pub use fields::{FieldError, FieldLines, is_field_value};
+pub use fields::{FieldError, FieldLines, FieldValue, is_field_value};
 
 /// The interim response that a client with `Expect: 100-continue` waits for (RFC 9110 §15.2.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -60,12 +60,12 @@ pub enum Persistence {
 ///
 /// ```
 /// use http::StatusCode;
-/// use ringlane_protocol::{date::Date, response::{Framing, Head, Persistence, encode, encoded_bytes_max}};
+/// use ringlane_protocol::{date::Date, response::{FieldValue, Framing, Head, Persistence, encode, encoded_bytes_max}};
 ///
 /// let date = Date::new(784_111_777);
 /// let head = Head {
 ///     status: StatusCode::OK,
-///     content_type: Some("text/plain"),
+///     content_type: FieldValue::new("text/plain"),
 ///     fields: b"",
 ///     framing: Framing::Length(13),
 ///     persistence: Persistence::KeepAlive,
@@ -83,8 +83,8 @@ pub enum Persistence {
 pub struct Head<'a> {
     /// The status; its usual reason phrase goes with it.
     pub status: StatusCode,
-    /// The Content-Type; left out if it is no field value ([`is_field_value`]), so that it cannot split the response.
-    pub content_type: Option<&'a str>,
+    /// The Content-Type.
+    pub content_type: Option<FieldValue<'a>>,
     /// Further field lines: [`FieldLines::as_bytes`], and nothing else, for they are copied as they are.
     pub fields: &'a [u8],
     /// How the body's end is told; 1xx and 204 say nothing of it in any case (RFC 9112 §6.1, RFC 9110 §8.6).
@@ -92,8 +92,7 @@ pub struct Head<'a> {
     /// What is said about the connection.
     pub persistence: Persistence,
     /// The protocol to change to with 101, or to offer, as 426 has to (RFC 9110 §15.5.22); it adds the Connection option.
-    /// Left out if it is no field value.
-    pub upgrade: Option<&'a str>,
+    pub upgrade: Option<FieldValue<'a>>,
     /// The Date: [`Date::as_bytes`](crate::date::Date::as_bytes).
     pub date: &'a [u8; 29],
 }
@@ -119,19 +118,26 @@ pub fn encoded_bytes_max(head: &Head<'_>) -> usize {
     /// Transfer-Encoding), Date (37), Connection (33), the names of Content-Type and Upgrade with their line ends (16 and
     /// 11), and the empty line (2).
     const WITHOUT_VALUES: usize = 201;
-    WITHOUT_VALUES + head.fields.len() + head.content_type.map_or(0, str::len) + head.upgrade.map_or(0, str::len)
+    WITHOUT_VALUES + head.fields.len() + value_bytes(head.content_type) + value_bytes(head.upgrade)
 }
 
-/// Writes the head to the start of `out` and returns its length; `None` if it does not fit.
+fn value_bytes(value: Option<FieldValue<'_>>) -> usize {
+    value.map_or(0, |value| value.as_str().len())
+}
+
+/// Writes the head to the start of `out` and returns its length; `None` if it does not fit, and then whatever was written
+/// of it is no head.
 ///
 /// It is always a response of HTTP/1.1, whatever the client speaks (RFC 9110 §6.2), and always has a Date (§6.6.1).
 #[must_use]
+#[inline]
 pub fn encode(head: &Head<'_>, out: &mut [u8]) -> Option<usize> {
-    let mut writer = Writer { out, len: 0 };
+    let bytes = out.len();
+    let mut writer = Writer { rest: out };
     write_status_line(&mut writer, head.status)?;
-    if let Some(content_type) = valid(head.content_type) {
+    if let Some(content_type) = head.content_type {
         writer.put(b"Content-Type: ")?;
-        writer.put(content_type)?;
+        writer.put_slice(content_type.as_str().as_bytes())?;
         writer.put(b"\r\n")?;
     }
     if has_framing(head.status) {
@@ -140,40 +146,53 @@ pub fn encode(head: &Head<'_>, out: &mut [u8]) -> Option<usize> {
     writer.put(b"Date: ")?;
     writer.put(head.date)?;
     writer.put(b"\r\n")?;
-    write_connection(&mut writer, head.persistence, valid(head.upgrade))?;
-    writer.put(head.fields)?;
+    if head.persistence != Persistence::KeepAlive || head.upgrade.is_some() {
+        write_connection(&mut writer, head.persistence, head.upgrade)?;
+    }
+    if !head.fields.is_empty() {
+        writer.put_slice(head.fields)?;
+    }
     writer.put(b"\r\n")?;
-    Some(writer.len)
+    Some(bytes - writer.rest.len())
 }
 
 struct Writer<'a> {
-    out: &'a mut [u8],
-    /// How much of `out` is written; at most all of it.
-    len: usize,
+    /// What is not written yet.
+    rest: &'a mut [u8],
 }
 
 impl Writer<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        let end = self.len + bytes.len();
-        self.out.get_mut(self.len..end)?.copy_from_slice(bytes);
-        self.len = end;
+    /// Writes bytes whose number is known to the compiler: a few moves.
+    #[inline]
+    fn put<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
+        let (place, rest) = core::mem::take(&mut self.rest).split_first_chunk_mut()?;
+        *place = *bytes;
+        self.rest = rest;
+        Some(())
+    }
+
+    #[inline]
+    fn put_slice(&mut self, bytes: &[u8]) -> Option<()> {
+        let (place, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len())?;
+        place.copy_from_slice(bytes);
+        self.rest = rest;
         Some(())
     }
 }
 
-fn valid(value: Option<&str>) -> Option<&[u8]> {
-    value.map(str::as_bytes).filter(|value| is_field_value(value))
-}
-
 /// RFC 9112 §4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`.
+#[inline]
 fn write_status_line(writer: &mut Writer<'_>, status: StatusCode) -> Option<()> {
+    if status == StatusCode::OK {
+        return writer.put(b"HTTP/1.1 200 OK\r\n");
+    }
     if let Some(line) = status::common_line(status) {
-        return writer.put(line);
+        return writer.put_slice(line);
     }
     writer.put(b"HTTP/1.1 ")?;
-    writer.put(status.as_str().as_bytes())?;
+    writer.put_slice(status.as_str().as_bytes())?;
     writer.put(b" ")?;
-    writer.put(status.canonical_reason().unwrap_or_default().as_bytes())?;
+    writer.put_slice(status.canonical_reason().unwrap_or_default().as_bytes())?;
     writer.put(b"\r\n")
 }
 
@@ -182,12 +201,13 @@ fn has_framing(status: StatusCode) -> bool {
     !status.is_informational() && status != StatusCode::NO_CONTENT
 }
 
+#[inline]
 fn write_framing(writer: &mut Writer<'_>, framing: Framing) -> Option<()> {
     match framing {
         Framing::None | Framing::UntilClose => Some(()),
         Framing::Length(length) => {
             writer.put(b"Content-Length: ")?;
-            writer.put(decimal(length, &mut [0; 20]))?;
+            write_decimal(writer, length)?;
             writer.put(b"\r\n")
         }
         Framing::Chunked => writer.put(b"Transfer-Encoding: chunked\r\n"),
@@ -195,8 +215,8 @@ fn write_framing(writer: &mut Writer<'_>, framing: Framing) -> Option<()> {
 }
 
 /// RFC 9110 §7.6.1, §7.8: who sends Upgrade also sends the connection option.
-fn write_connection(writer: &mut Writer<'_>, persistence: Persistence, upgrade: Option<&[u8]>) -> Option<()> {
-    writer.put(match (persistence, upgrade.is_some()) {
+fn write_connection(writer: &mut Writer<'_>, persistence: Persistence, upgrade: Option<FieldValue<'_>>) -> Option<()> {
+    writer.put_slice(match (persistence, upgrade.is_some()) {
         (Persistence::KeepAlive, false) => b"",
         (Persistence::KeepAliveExplicit, false) => b"Connection: keep-alive\r\n",
         (Persistence::KeepAliveExplicit, true) => b"Connection: keep-alive, Upgrade\r\n",
@@ -206,10 +226,22 @@ fn write_connection(writer: &mut Writer<'_>, persistence: Persistence, upgrade: 
     })?;
     if let Some(protocol) = upgrade {
         writer.put(b"Upgrade: ")?;
-        writer.put(protocol)?;
+        writer.put_slice(protocol.as_str().as_bytes())?;
         writer.put(b"\r\n")?;
     }
     Some(())
+}
+
+/// `number` in decimal digits; up to three of them without a loop.
+#[inline]
+fn write_decimal(writer: &mut Writer<'_>, number: u64) -> Option<()> {
+    let digit = |power: u64| b'0' + (number / power % 10) as u8;
+    match number {
+        0..10 => writer.put(&[digit(1)]),
+        10..100 => writer.put(&[digit(10), digit(1)]),
+        100..1000 => writer.put(&[digit(100), digit(10), digit(1)]),
+        _ => writer.put_slice(decimal(number, &mut [0; 20])),
+    }
 }
 
 /// `number` in decimal digits, at the end of `digits`: 20 are what 64 bits take.
@@ -237,6 +269,11 @@ mod tests {
             .chain([0, u64::MAX])
         {
             assert_eq!(decimal(number, &mut [0; 20]), number.to_string().as_bytes());
+            let mut out = [0; 20];
+            let mut writer = Writer { rest: &mut out };
+            write_decimal(&mut writer, number).unwrap();
+            let length = 20 - writer.rest.len();
+            assert_eq!(&out[..length], number.to_string().as_bytes());
         }
     }
 }
