@@ -43,7 +43,7 @@ struct Options {
     #[arg(long)]
     server: Option<PathBuf>,
     /// How often each figure is measured; the median is printed, and how far the others are away.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 3)]
     repeat: usize,
     /// How many connections there are.
     #[arg(long, default_value_t = 64)]
@@ -174,11 +174,24 @@ fn run(server: &Path, load: &Load) -> io::Result<Profile> {
         .map_err(|error| io::Error::other(format!("valgrind cannot be started, is it installed? {error}")))?;
     let mut server = Server { process, address };
     server.wait_until_it_listens()?;
-    load.run(address)?;
+    run_apart(load, address)?;
     server.terminate()?;
     let profile = fs::read_to_string(&file).map(|text| Profile::parse(&text))?;
     fs::remove_file(&file)?;
     profile.ok_or_else(|| io::Error::other("callgrind has written a file that this program does not understand"))
+}
+
+/// Runs a load on the last core, away from the server: if the two took turns on one, rounds would be as full as it happens.
+fn run_apart(load: &Load, address: SocketAddr) -> io::Result<()> {
+    thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            if let Some(core) = core_affinity::get_core_ids().and_then(|cores| cores.last().copied()) {
+                core_affinity::set_for_current(core);
+            }
+            load.run(address)
+        });
+        client.join().map_err(|_| io::Error::other("the client has panicked"))?
+    })
 }
 
 /// A server under callgrind; it is killed when it is dropped.
