@@ -38,6 +38,9 @@
 //!
 //! Requirements: Linux 6.1 or later with io_uring allowed, and 512 KiB of lockable memory (`ulimit -l`).
 
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod bench;
 mod body;
 mod chunk;
 mod config;

@@ -57,8 +57,18 @@ impl Harness {
     /// One round at one moment, and a turn of the executor. True where anything happened.
     pub(crate) async fn turn(&mut self, now: Millis) -> bool {
         driver::yield_now().await;
+        self.enter();
+        self.work(now)
+    }
+
+    /// The ring's part of a round.
+    pub(crate) fn enter(&mut self) {
         let entered = self.core.context.ring.enter(Wait::No);
         debug_assert!(entered.is_ok(), "the simulated ring does not fail");
+    }
+
+    /// The core's part of a round.
+    pub(crate) fn work(&mut self, now: Millis) -> bool {
         self.core.context.clock.set(now);
         self.core.work()
     }

@@ -5,7 +5,11 @@
 
 mod accepting;
 mod driver;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, fuzzing, feature = "internals"))]
+#[cfg_attr(
+    not(any(test, fuzzing)),
+    expect(dead_code, reason = "the benchmarks need less of it than the tests")
+)]
 pub(crate) mod harness;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,11 @@
 mod buffers;
 mod calls;
 mod setup;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, fuzzing, feature = "internals"))]
+#[cfg_attr(
+    not(any(test, fuzzing)),
+    expect(dead_code, reason = "the benchmarks need less of it than the tests")
+)]
 mod simulated;
 mod token;
 mod transmission;
@@ -21,7 +25,7 @@ use ringlane_pool::{Key, View};
 use crate::chunk::Chunk;
 
 pub(crate) use setup::check;
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, fuzzing, feature = "internals"))]
 pub(crate) use simulated::Simulated;
 #[cfg(test)]
 pub(crate) use simulated::{Ended, Faults};

@@ -150,7 +150,11 @@ impl std::fmt::Debug for Transmission {
     }
 }
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, fuzzing, feature = "internals"))]
+#[cfg_attr(
+    not(any(test, fuzzing)),
+    expect(dead_code, reason = "the benchmarks need less of it than the tests")
+)]
 impl Transmission {
     /// All bytes, copied together.
     pub(crate) fn gather(&self) -> Vec<u8> {
