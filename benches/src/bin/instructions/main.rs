@@ -13,7 +13,7 @@ mod load;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{self, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
@@ -139,7 +139,7 @@ fn build() -> io::Result<PathBuf> {
         Some(target) => PathBuf::from(target),
         None => root.join("target"),
     };
-    let target = target.join("instructions");
+    let target = path::absolute(target.join("instructions"))?; // Cargo is started elsewhere.
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--release", "-p", "ringlane-examples", "--example", "hello"])
         .current_dir(&root)
