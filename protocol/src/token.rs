@@ -149,6 +149,15 @@ pub(crate) fn reg_name_len(bytes: &[u8]) -> usize {
 /// How far `bytes` are of `class` or `pct-encoded = "%" HEXDIG HEXDIG` (RFC 3986 §2.1).
 #[inline]
 fn percent_encoded_len(bytes: &[u8], class: u8) -> usize {
+    let plain = bytes.iter().position(|&byte| !is(byte, class)).unwrap_or(bytes.len());
+    match bytes.get(plain) {
+        Some(b'%') => plain + percent_encoded_len_from(&bytes[plain..], class),
+        _ => plain,
+    }
+}
+
+/// The same for bytes that begin with a percent sign.
+fn percent_encoded_len_from(bytes: &[u8], class: u8) -> usize {
     let mut len = 0;
     while let Some(&byte) = bytes.get(len) {
         len += match byte {
@@ -165,7 +174,17 @@ fn is_pair(digits: Option<&[u8]>) -> bool {
 }
 
 /// Without the `OWS = *( SP / HTAB )` around it (RFC 9110 §5.6.3).
-pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
+#[inline]
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    if is_space(bytes.first()) || is_space(bytes.last()) {
+        trim_spaces(bytes)
+    } else {
+        bytes
+    }
+}
+
+fn trim_spaces(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;
     }

@@ -391,9 +391,15 @@ impl Exchange {
 
     /// The peer has sent some of what was waited for, if it is a body that is; where that was too little, the body has
     /// timed out.
+    #[inline]
     pub(super) fn handle_progress<R>(&mut self, bytes: usize, context: &mut Context<R>) {
-        let in_body = matches!(self.stage, Stage::Handling | Stage::Streaming | Stage::Discarding);
-        if let Some(since) = self.waiting_since.take_if(|_| in_body) {
+        if matches!(self.stage, Stage::Handling | Stage::Streaming | Stage::Discarding) {
+            self.handle_body_progress(bytes, context);
+        }
+    }
+
+    fn handle_body_progress<R>(&mut self, bytes: usize, context: &mut Context<R>) {
+        if let Some(since) = self.waiting_since.take() {
             self.patience
                 .pass(context.clock.now() - since, bytes as u64, context.limits.body);
             if self.patience.left() == 0 {

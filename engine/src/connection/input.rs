@@ -41,6 +41,7 @@ impl From<Error> for HeadError {
 }
 
 impl Input {
+    #[inline]
     pub(super) fn push(&mut self, piece: View) {
         debug_assert!(!piece.is_empty());
         self.pieces.push_back(piece);
@@ -71,8 +72,9 @@ impl Input {
     }
 
     /// Whether no request has begun: nothing is here, or empty lines that are ignored.
+    #[inline]
     pub(super) fn is_blank(&self) -> bool {
-        self.pieces.is_empty() && head::is_blank(&self.partial)
+        self.pieces.is_empty() && (self.partial.is_empty() || head::is_blank(&self.partial))
     }
 
     /// Whether the head that is here, or begins here, asks with HEAD.
@@ -86,6 +88,7 @@ impl Input {
 
     /// Takes the next head and its bytes, where it is complete. A head within one buffer is not copied. One that is refused
     /// stays, and is what the input begins with.
+    #[inline]
     pub(super) fn take_head(
         &mut self,
         limits: &Limits,

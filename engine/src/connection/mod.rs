@@ -216,7 +216,7 @@ impl Connection {
         if exchange.settle(&mut self.socket, context) == Fate::Closed {
             return self.close(context);
         }
-        if exchange.is_idle() && (self.socket.ended || context.closes_idle) {
+        if (self.socket.ended || context.closes_idle) && exchange.is_idle() {
             return self.close(context);
         }
         if exchange.is_over() {

@@ -48,7 +48,7 @@ impl Output {
     /// Appends a head that does not fit into the rest of the block.
     #[cold]
     fn push_head_elsewhere(&mut self, head: &response::Head<'_>, supply: &mut Supply) {
-        if self.open_another(supply).encode(head) {
+        if self.open_another(supply).encode_elsewhere(head) {
             return;
         }
         // Longer than a whole block: a head of its own.
@@ -60,6 +60,7 @@ impl Output {
     }
 
     /// Appends a piece of a body: copied where it is short, else in place.
+    #[inline]
     pub(super) fn push(&mut self, chunk: Chunk, supply: &mut Supply) {
         if chunk.len() > COPY_BYTES_MAX || !self.copy(&chunk, supply) {
             self.push_in_place(chunk, supply);
@@ -120,8 +121,12 @@ impl Output {
 
     #[inline]
     fn copy(&mut self, bytes: &[u8], supply: &mut Supply) -> bool {
-        let open = self.open.get_or_insert_with(|| Block::new(supply));
-        open.copy(bytes) || self.open_another(supply).copy(bytes)
+        if let Some(open) = &mut self.open
+            && open.copy(bytes)
+        {
+            return true;
+        }
+        self.open_another(supply).copy(bytes)
     }
 
     fn push_in_place(&mut self, chunk: Chunk, supply: &mut Supply) {

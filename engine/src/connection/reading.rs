@@ -133,7 +133,9 @@ impl Exchange {
             head_only: *head.method() == http::Method::HEAD,
             expects_continue: head.expects_continue(),
         };
-        self.offered = offered(&head, &bytes);
+        if head.upgrade() || !self.offered.is_empty() {
+            self.offered = offered(&head, &bytes);
+        }
         let framing = head.framing();
         let mut request = Request::new(head, bytes, socket.key, Rc::clone(&context.shared));
         if framing == Framing::None {

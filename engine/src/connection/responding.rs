@@ -31,8 +31,10 @@ impl Exchange {
 
     /// Queues a response, or its head where its body is still to be made.
     pub(super) fn respond<R: Ring>(&mut self, mut response: Response, socket: &mut Socket, context: &mut Context<R>) {
-        let streams = matches!(response.body, ResponseBody::Stream { .. });
-        self.request.keep_alive &= !response.close && !context.draining && !self.leaves_too_much(streams, context);
+        self.request.keep_alive &= !response.close && !context.draining;
+        if self.inbound.is_some() && self.leaves_too_much(&response, context) {
+            self.request.keep_alive = false;
+        }
         match std::mem::replace(&mut response.body, ResponseBody::Whole(Chunk::default())) {
             ResponseBody::Whole(chunk) => self.respond_whole(&response, chunk, context),
             ResponseBody::Stream { stream, length } => self.respond_stream(&response, stream, length, socket, context),
@@ -56,7 +58,8 @@ impl Exchange {
 
     /// Whether more of the request's body is to come than is worth reading for the sake of the connection. A streamed
     /// response may yet read it.
-    fn leaves_too_much<R>(&self, streams: bool, context: &Context<R>) -> bool {
+    fn leaves_too_much<R>(&self, response: &Response, context: &Context<R>) -> bool {
+        let streams = matches!(response.body, ResponseBody::Stream { .. });
         let Some(
             inbound @ Inbound {
                 decoder: Some(decoder), ..
@@ -267,6 +270,7 @@ impl Exchange {
         self.stage = Stage::Ending;
     }
 
+    #[inline]
     fn push_head<R>(
         &mut self,
         response: &Response,

@@ -177,6 +177,7 @@ impl Uring {
 }
 
 /// Puts a completion into words; none for those that nobody waits for.
+#[inline(always)]
 fn interpret(
     entry: &cqueue::Entry,
     buffers: &mut Buffers,
@@ -215,6 +216,7 @@ fn interpret(
     }
 }
 
+#[inline]
 fn outcome(entry: &cqueue::Entry) -> Result<usize, Errno> {
     match entry.result() {
         error @ ..0 => Err(Errno(-error)),
@@ -316,7 +318,7 @@ impl Ring for Uring {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_completion(&mut self) -> Option<Completion> {
         if let Some(unsent) = self.unsent.pop() {
             return Some(unsent);

@@ -18,7 +18,7 @@ pub(super) fn parse(window: &[u8], start: usize, limits: &Limits) -> Option<Head
     let mut rules = Rules::default();
     let mut fields = limits.fields();
     let after = loop {
-        if let [b'\r', b'\n', after @ ..] = rest {
+        if let Some((b"\r\n", after)) = rest.split_first_chunk() {
             break after;
         }
         fields = fields.checked_sub(1)?;
@@ -30,8 +30,8 @@ pub(super) fn parse(window: &[u8], start: usize, limits: &Limits) -> Option<Head
 /// RFC 9112 §3: `request-line = method SP request-target SP HTTP-version`, and CRLF; and what follows.
 #[inline]
 fn request_line<'a>(window: &'a [u8], limits: &Limits) -> Option<(Line, &'a [u8])> {
-    let (method, rest) = match window {
-        [b'G', b'E', b'T', b' ', rest @ ..] => (Method::Get, rest),
+    let (method, rest) = match window.split_first_chunk() {
+        Some((start, rest)) if start == b"GET " => (Method::Get, rest),
         _ => other_method(window)?,
     };
     let target_start = window.len() - rest.len();
@@ -42,37 +42,11 @@ fn request_line<'a>(window: &'a [u8], limits: &Limits) -> Option<(Line, &'a [u8]
     if target_bytes > limits.target_bytes_max {
         return None;
     }
-    let (is_http_10, rest) = match &rest[target_bytes..] {
-        [
-            b' ',
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            b'1',
-            b'.',
-            b'1',
-            b'\r',
-            b'\n',
-            rest @ ..,
-        ] => (false, rest),
-        [
-            b' ',
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            b'1',
-            b'.',
-            b'0',
-            b'\r',
-            b'\n',
-            rest @ ..,
-        ] => (true, rest),
-        _ => return None,
-    };
+    let (version, rest) = rest[target_bytes..].split_first_chunk()?;
+    let is_http_10 = version == b" HTTP/1.0\r\n";
+    if version != b" HTTP/1.1\r\n" && !is_http_10 {
+        return None;
+    }
     let line = Line {
         method: Some(method),
         target_start,
@@ -105,8 +79,12 @@ fn field_line<'a>(rest: &'a [u8], rules: &mut Rules) -> Option<&'a [u8]> {
     let name_bytes = token::token_len(rest);
     let (name, rest) = rest.split_at(name_bytes);
     let rest = rest.strip_prefix(b":").filter(|_| name_bytes > 0)?;
+    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
     let (value, rest) = rest.split_at(token::value_len(rest));
-    let [b'\r', b'\n', rest @ ..] = rest else { return None };
+    let (line_end, rest) = rest.split_first_chunk()?;
+    if line_end != b"\r\n" {
+        return None;
+    }
     rules.field(name, token::trim(value)).ok()?;
     Some(rest)
 }

@@ -12,6 +12,7 @@ use crate::token;
 const PORT_MAX: u32 = 65_535;
 
 /// A non-empty host, with or without a port.
+#[inline]
 pub(super) fn is_host(value: &[u8]) -> bool {
     match after_host(value) {
         Some([] | [b':']) => true,
@@ -26,21 +27,31 @@ pub(super) fn is_host_and_port(value: &[u8]) -> bool {
 }
 
 /// What follows the longest non-empty host at the start of `value`.
+#[inline]
 fn after_host(value: &[u8]) -> Option<&[u8]> {
     if let [b'[', literal @ ..] = value {
-        let (address, rest) = literal.split_at_checked(memchr(b']', literal)?)?;
-        core::str::from_utf8(address).ok()?.parse::<Ipv6Addr>().ok()?;
-        return rest.get(1..);
+        return after_literal(literal);
     }
     let rest = &value[token::reg_name_len(value)..];
     (rest.len() < value.len()).then_some(rest)
 }
 
+/// What follows an IPv6 address and its closing bracket.
+fn after_literal(literal: &[u8]) -> Option<&[u8]> {
+    let (address, rest) = literal.split_at_checked(memchr(b']', literal)?)?;
+    core::str::from_utf8(address).ok()?.parse::<Ipv6Addr>().ok()?;
+    rest.get(1..)
+}
+
 /// A non-empty decimal number that TCP can have as a port.
 fn is_port(digits: &[u8]) -> bool {
-    let number = digits.iter().try_fold(0_u32, |number, byte| {
+    let mut number = 0;
+    for byte in digits {
         let digit = byte.wrapping_sub(b'0');
-        (digit < 10 && number <= PORT_MAX).then(|| number * 10 + u32::from(digit))
-    });
-    !digits.is_empty() && number.is_some_and(|number| number <= PORT_MAX)
+        if digit > 9 || number > PORT_MAX {
+            return false;
+        }
+        number = number * 10 + u32::from(digit);
+    }
+    !digits.is_empty() && number <= PORT_MAX
 }

@@ -10,6 +10,8 @@ use crate::{Error, token};
 #[derive(Default)]
 pub(super) struct Rules {
     has_host: bool,
+    /// There may have been others than Host.
+    has_others: bool,
     content_length: Option<u64>,
     codings: Codings,
     connection: Connection,
@@ -60,7 +62,10 @@ impl Rules {
             return Ok(());
         };
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-        match (name.len(), first) {
+        let kind = (name.len(), first);
+        // The lengths and first bytes of all that are below; most fields are none of these.
+        self.has_others |= matches!(kind, (6 | 7 | 10 | 14 | 17, b'c' | b'e' | b't' | b'u'));
+        match kind {
             (4, b'h') if is(b"host") => self.host(value),
             (6, b'e') if is(b"expect") => {
                 self.expect(value);
@@ -78,6 +83,7 @@ impl Rules {
     }
 
     /// RFC 9112 §3.2: more than one Host line, or an invalid one, is a 400 in every version.
+    #[inline]
     fn host(&mut self, value: &[u8]) -> Result<(), Error> {
         if self.has_host {
             return Err(Error::HostRepeated);
@@ -109,9 +115,22 @@ impl Rules {
     }
 
     /// The 400s of the head as a whole, and what it means if there are none.
+    #[inline]
     pub(super) fn conclude(&self, line: &Line) -> Result<Conclusion, Error> {
         if !self.has_host && !line.is_http_10 {
             return Err(Error::HostMissing);
+        }
+        if !self.has_others {
+            // RFC 9112 §9.3, §6.3: what holds where nothing is said.
+            let persists = if line.is_http_10 {
+                Flags::HTTP_10
+            } else {
+                Flags::KEEP_ALIVE
+            };
+            return Ok(Conclusion {
+                framing: Framing::None,
+                flags: Flags(persists),
+            });
         }
         let framing = self.framing(line.is_http_10)?;
         // RFC 9110 §9.3.8: a client must not send content in a TRACE request.
@@ -161,6 +180,7 @@ impl Rules {
     }
 
     /// What is not wrong but not supported: judged last, so that framing errors win.
+    #[inline]
     pub(super) fn check_support(&self) -> Result<(), Error> {
         // RFC 9112 §6.1: an unknown coding is a 501. Where chunked is missing altogether, §6.3 reads as 400; that no body can
         // be found is the unknown coding's doing, so it is told about that. Either way the connection is closed.
