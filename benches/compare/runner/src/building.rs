@@ -111,6 +111,9 @@ fn version(peer: &Peer, directory: &Path) -> String {
         let text = fs::read_to_string(directory.join("Cargo.lock")).unwrap_or_default();
         return locked(&text, name).unwrap_or_else(|| "unknown".to_owned());
     }
+    if peer.version.is_empty() {
+        return "this repository's".to_owned();
+    }
     match command(&[], &peer.version, directory).output() {
         Ok(output) => first_line(&[output.stdout, output.stderr].concat()),
         Err(_) => "unknown".to_owned(),

@@ -49,10 +49,7 @@ pub fn facts(cores: &Cores, directory: &Path) -> Vec<Fact> {
             "load of the machine at the start (1, 5, 15 minutes)",
             load(&read("/proc/loadavg")),
         ),
-        (
-            "Ringlane's commit",
-            said_by(directory, &["git", "rev-parse", "--short", "HEAD"]),
-        ),
+        ("Ringlane's commit", commit(directory)),
         ("rustc", said_by(directory, &["rustc", "--version"])),
         ("wrk", said_by(directory, &["wrk", "-v"])),
         ("ab", said_by(directory, &["ab", "-V"])),
@@ -68,6 +65,24 @@ pub fn facts(cores: &Cores, directory: &Path) -> Vec<Fact> {
 
 fn load(averages: &str) -> String {
     averages.split_whitespace().take(3).collect::<Vec<_>>().join(", ")
+}
+
+/// The commit, and whether anything was changed since.
+fn commit(directory: &Path) -> String {
+    let git = |words: &[&str]| -> Option<String> {
+        let output = Command::new("git").args(words).current_dir(directory).output().ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(commit) = git(&["rev-parse", "--short", "HEAD"]) else {
+        return "unknown".to_owned();
+    };
+    match git(&["status", "--porcelain", "--untracked-files=no"]) {
+        Some(changes) if changes.is_empty() => commit,
+        _ => format!("{commit}, with changes"),
+    }
 }
 
 fn said_by(directory: &Path, words: &[&str]) -> String {

@@ -1,6 +1,7 @@
 //! The comparison: builds who takes part, measures everybody in alternation, and writes a report.
 
 mod building;
+mod chart;
 mod environment;
 mod http;
 mod idle;
@@ -9,12 +10,17 @@ mod measure;
 mod options;
 mod peers;
 mod process;
+mod published;
+mod report;
 mod results;
 mod run;
 mod scenario;
 mod server;
 mod statistics;
+mod summary;
 mod system;
+mod text;
+mod verdict;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -103,7 +109,7 @@ fn measure(
     let descriptors = system::raise_descriptor_limit()?;
     let cores = Cores::allowed()?;
     let built = building::build_all(&table, options.no_build)?;
-    results.environment = environment::facts(&cores, &table.directory);
+    results.environment = environment::facts(&cores, Path::new(COMPARE));
     results.shared_cores = cores
         .server(2)
         .iter()
@@ -154,7 +160,9 @@ fn measure(
 }
 
 /// Writes the report beside the raw numbers.
-fn report(_results: &Results, out: &Path) -> io::Result<()> {
-    println!("{}", out.display());
+fn report(results: &Results, out: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(out)?;
+    report::write(results, out)?;
+    println!("{}", out.join("report.md").display());
     Ok(())
 }

@@ -38,7 +38,8 @@ pub struct Peer {
     pub build: Vec<String>,
     /// The command that starts it.
     pub start: Vec<String>,
-    /// `["lock", CRATE]`, or a command.
+    /// `["lock", CRATE]`, or a command; absent where it is a part of this repository.
+    #[serde(default)]
     pub version: Vec<String>,
     /// What makes it fast.
     #[serde(default)]
@@ -139,8 +140,8 @@ fn parse(text: &str) -> Result<Vec<Peer>, String> {
         {
             return Err(format!("{} is there twice", peer.name));
         }
-        if peer.start.is_empty() || peer.version.is_empty() {
-            return Err(format!("{} has no start or no version", peer.name));
+        if peer.start.is_empty() {
+            return Err(format!("{} has no start", peer.name));
         }
     }
     Ok(file.peer)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::Fact;
 use crate::load::fixed::Latency;
-use crate::peers::{Kind, same};
+use crate::peers::Kind;
 use crate::process::{Cpu, Memory};
 
 /// A run.
@@ -170,12 +170,5 @@ impl Results {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
         fs::write(file, text)
-    }
-
-    /// The participant of a name.
-    pub fn participant(&self, name: &str) -> Option<&Participant> {
-        self.participants
-            .iter()
-            .find(|participant| same(&participant.name, name))
     }
 }

@@ -193,12 +193,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The slowest participant's, or that of the one that was asked for. Limits are no participants in this.
+    /// The slowest participant's, or that of the one that was asked for. Limits count only where there is nobody else.
     fn capacity(&self, results: &Results) -> io::Result<Capacity> {
         let scenario = Scenario::named(CAPACITY).ok_or_else(|| io::Error::other("no scenario tells capacities"))?;
         let mut capacities = Vec::new();
-        for peer in self.peers.iter().filter(|peer| peer.kind != Kind::Limit) {
-            if self.rate_of.as_ref().is_some_and(|name| !same(name, &peer.name)) {
+        let only_limits = self.peers.iter().all(|peer| peer.kind == Kind::Limit);
+        for peer in &self.peers {
+            let counts = match &self.rate_of {
+                Some(name) => same(name, &peer.name),
+                None => only_limits || peer.kind != Kind::Limit,
+            };
+            if !counts {
                 continue;
             }
             let is_its = |name: &str, participant: &str| name == CAPACITY && participant == peer.name;
@@ -221,7 +226,7 @@ impl Run<'_> {
         slowest
             .min_by(|one, other| one.rate.total_cmp(&other.rate))
             .ok_or_else(|| match &self.rate_of {
-                Some(name) => io::Error::other(format!("--rate-of {name:?}: it takes no part, or is a limit")),
+                Some(name) => io::Error::other(format!("--rate-of {name:?}: it takes no part")),
                 None => io::Error::other("nobody has a capacity that a fixed rate could be a share of"),
             })
     }

@@ -209,7 +209,8 @@ pub const ALL: &[Scenario] = &[
 impl Scenario {
     /// Whether a name means it or a group that it belongs to.
     pub fn is_meant_by(&self, name: &str) -> bool {
-        self.name == name || self.groups.contains(&name)
+        let name = name.replace('_', "-"); // TOML's keys are more often written so.
+        self.name == name || self.groups.contains(&name.as_str())
     }
 
     /// How many rounds it is measured in.
@@ -303,6 +304,6 @@ mod tests {
     #[test]
     fn unknown_names_are_refused() {
         assert!(choose(&["fast".to_owned()], false).is_err());
-        assert!(is_known("large") && !is_known(""));
+        assert!(is_known("large") && is_known("two_cores") && !is_known(""));
     }
 }
