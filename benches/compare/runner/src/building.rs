@@ -65,7 +65,7 @@ fn command(before: &[String], words: &[String], directory: &Path) -> Command {
     command
         .args(words)
         .current_dir(directory)
-        .env("CARGO_TARGET_DIR", "target") // peers.toml starts them from there.
+        .env_remove("CARGO_TARGET_DIR") // peers.toml starts them from where cargo puts them by itself.
         .stdin(Stdio::null());
     command
 }

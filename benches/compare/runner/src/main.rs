@@ -2,6 +2,7 @@
 
 mod building;
 mod chart;
+mod check;
 mod environment;
 mod http;
 mod idle;

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::http::{ask, connect, request};
 use crate::load::ab::Ab;
 use crate::load::fixed::Fixed;
 use crate::load::wrk::{Manner, Wrk};
@@ -13,7 +12,7 @@ use crate::load::{Count, run};
 use crate::peers::Peer;
 use crate::process::{Cpu, busy_seconds};
 use crate::results::Sample;
-use crate::scenario::{BODY_BYTES, CONNECTIONS, Load, Scenario};
+use crate::scenario::{CONNECTIONS, Load, Scenario};
 use crate::server::{Scratch, Server};
 use crate::system::Cores;
 
@@ -149,36 +148,6 @@ impl Bench<'_> {
         sample.latency = latency;
         sample.load_share = None;
         Ok(sample)
-    }
-
-    /// Asks for what a scenario asks for, once, and looks at the answer.
-    ///
-    /// # Errors
-    ///
-    /// Where it is not what peers.toml demands, in words.
-    pub fn check(&self, scenario: &Scenario, server: &Server) -> io::Result<()> {
-        let Load::Wrk(wrk) = scenario.load else {
-            return Ok(());
-        };
-        let (body_bytes, expected) = match (wrk.manner, wrk.path) {
-            (Manner::Body(_), _) => (BODY_BYTES, 13),
-            (_, "/16k") => (0, 16 << 10),
-            (_, "/1m") => (0, 1 << 20),
-            _ => (0, 13),
-        };
-        let mut stream = connect(server.address, 0)?;
-        for _ in 0..2 {
-            let answer = ask(&mut stream, &request(wrk.path, body_bytes))?;
-            let is_text = expected != 13 || answer.body == b"Hello, World!";
-            if answer.body.len() != expected || !is_text {
-                let bytes = answer.body.len();
-                return Err(io::Error::other(format!(
-                    "{} should have {expected} bytes and has {bytes}, or others",
-                    wrk.path
-                )));
-            }
-        }
-        Ok(())
     }
 }
 

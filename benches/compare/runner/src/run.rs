@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
+use crate::check::check;
 use crate::idle::{self, Plan};
 use crate::measure::Bench;
 use crate::peers::{Kind, Peer, same};
@@ -77,7 +78,7 @@ impl Run<'_> {
                 let lacks = peer.lacks().into_iter().find(|(name, _)| scenario.is_meant_by(name));
                 let reason = match lacks {
                     Some((_, reason)) => reason.to_owned(),
-                    None => match self.bench.check(scenario, &server) {
+                    None => match check(scenario, server.address) {
                         Ok(()) => continue,
                         Err(error) => format!("it does not answer as it should: {error}"),
                     },
