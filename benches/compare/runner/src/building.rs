@@ -115,9 +115,16 @@ fn version(peer: &Peer, directory: &Path) -> String {
         return "this repository's".to_owned();
     }
     match command(&[], &peer.version, directory).output() {
-        Ok(output) => first_line(&[output.stdout, output.stderr].concat()),
+        Ok(output) => short(&first_line(&[output.stdout, output.stderr].concat())),
         Err(_) => "unknown".to_owned(),
     }
+}
+
+/// The version in what a program says about itself: `1.22.1` of `nginx version: nginx/1.22.1`.
+fn short(line: &str) -> String {
+    let is_version = |word: &&str| word.contains('.') && word.contains(|c: char| c.is_ascii_digit());
+    let word = line.split_whitespace().find(is_version).unwrap_or(line);
+    word.trim_start_matches(|c: char| !c.is_ascii_digit()).to_owned()
 }
 
 /// What a command says about itself, in its first line; standard output before standard error.
@@ -154,7 +161,21 @@ fn locked(text: &str, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{cause, first_line, locked, on_path};
+    use super::{cause, first_line, locked, on_path, short};
+
+    #[test]
+    fn only_the_number_of_a_version_is_shown() {
+        for (said, version) in [
+            ("nginx version: nginx/1.22.1", "1.22.1"),
+            ("go version go1.19.8 linux/amd64", "1.19.8"),
+            ("h2o version 2.2.5", "2.2.5"),
+            ("v20.20.2", "20.20.2"),
+            ("1.8.1-1", "1.8.1-1"),
+            ("rustc 1.95.0 (59807616e 2026-04-14)", "1.95.0"),
+        ] {
+            assert_eq!(short(said), version);
+        }
+    }
 
     #[test]
     fn the_newest_of_several_versions_counts() {

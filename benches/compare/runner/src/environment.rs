@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::building::first_line;
 use crate::system::Cores;
 
+/// From this average of a minute on, the machine is not idle.
+const LOAD_MAX: f64 = 1.5;
+
 /// One thing about the machine or the tools.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fact {
@@ -61,6 +64,19 @@ pub fn facts(cores: &Cores, directory: &Path) -> Vec<Fact> {
             value,
         })
         .collect()
+}
+
+/// Says so where the machine has something else to do.
+pub fn warn_of_load() {
+    let averages = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let minute: f64 = averages
+        .split(' ')
+        .next()
+        .and_then(|load| load.parse().ok())
+        .unwrap_or(0.0);
+    if minute >= LOAD_MAX {
+        eprintln!("the machine has something else to do (load {minute:.1}): what is measured now will be noisy");
+    }
 }
 
 fn load(averages: &str) -> String {

@@ -110,6 +110,7 @@ fn measure(
     let descriptors = system::raise_descriptor_limit()?;
     let cores = Cores::allowed()?;
     let built = building::build_all(&table, options.no_build)?;
+    environment::warn_of_load();
     results.environment = environment::facts(&cores, Path::new(COMPARE));
     results.shared_cores = cores
         .server(2)
@@ -136,7 +137,7 @@ fn measure(
         cores: &cores,
         directory: &table.directory,
         scratch: &scratch,
-        seconds: if options.quick { 1 } else { 2 },
+        quick: options.quick,
         warm_up: Duration::from_millis(if options.quick { 250 } else { 500 }),
         fixed_seconds: if options.quick { 1.5 } else { 2.5 },
     };

@@ -28,8 +28,8 @@ pub struct Bench<'a> {
     pub directory: &'a Path,
     /// For files.
     pub scratch: &'a Scratch,
-    /// Of wrk and ab; they take whole ones.
-    pub seconds: u64,
+    /// Whether everything is shorter.
+    pub quick: bool,
     /// Before each measurement.
     pub warm_up: Duration,
     /// Of the scenarios with a fixed rate.
@@ -44,6 +44,11 @@ impl Bench<'_> {
     /// As [`Server::start`].
     pub fn start(&self, peer: &Peer, threads: usize) -> io::Result<Server> {
         Server::start(peer, self.directory, self.cores.server(threads), self.scratch)
+    }
+
+    /// How long wrk or ab run.
+    pub fn seconds(&self, scenario: &Scenario) -> u64 {
+        if self.quick { 1 } else { scenario.seconds }
     }
 
     /// Measures a participant once. The capacity is what a fixed rate is a share of.
@@ -72,8 +77,9 @@ impl Bench<'_> {
     fn measure_wrk(&self, scenario: &Scenario, server: &Server, wrk: Wrk) -> io::Result<Sample> {
         let load_cores = self.cores.load(scenario.threads);
         self.warm_up(server, wrk)?;
+        let seconds = self.seconds(scenario);
         self.watch(scenario, server, || {
-            wrk.run(server.address, self.seconds, load_cores, self.scratch.path())
+            wrk.run(server.address, seconds, load_cores, self.scratch.path())
         })
     }
 
@@ -90,7 +96,8 @@ impl Bench<'_> {
         };
         self.warm_up(server, warm_up)?;
         let load_cores = self.cores.load(scenario.threads);
-        self.watch(scenario, server, || ab.run(server.address, self.seconds, load_cores))
+        let seconds = self.seconds(scenario);
+        self.watch(scenario, server, || ab.run(server.address, seconds, load_cores))
     }
 
     /// Has wrk run for a moment, and ends it.
@@ -109,20 +116,25 @@ impl Bench<'_> {
         load: impl FnOnce() -> io::Result<(Count, f64)>,
     ) -> io::Result<Sample> {
         let cores = self.cores.server(scenario.threads);
-        let before = (server.cpu(), busy_seconds(cores), Instant::now());
+        let load_cores = self.cores.load(scenario.threads);
+        let before = (
+            server.cpu(),
+            busy_seconds(cores),
+            busy_seconds(load_cores),
+            Instant::now(),
+        );
         let (count, load_share) = load()?;
-        let elapsed = before.2.elapsed().as_secs_f64();
+        let elapsed = before.3.elapsed().as_secs_f64();
         let cpu = server.cpu() - before.0;
-        let busy = busy_seconds(cores) - before.1;
+        // What is used of each side's cores, by whomever.
+        let server_busy = (busy_seconds(cores) - before.1) / elapsed / cores.len() as f64;
+        let load_busy = (busy_seconds(load_cores) - before.2) / elapsed / load_cores.len() as f64;
         let mut sample = sample(count.requests, cpu, elapsed, cores.len());
         sample.rate = count.rate;
         sample.errors = count.errors;
         sample.load_share = Some(load_share);
-        if !cores
-            .iter()
-            .any(|core| self.cores.load(scenario.threads).contains(core))
-        {
-            sample.foreign_share = (busy / elapsed / cores.len() as f64 - sample.server_share).max(0.0);
+        if !cores.iter().any(|core| load_cores.contains(core)) {
+            sample.foreign_share = (server_busy - sample.server_share).max(load_busy - load_share).max(0.0);
         }
         Ok(sample)
     }
@@ -143,7 +155,7 @@ impl Bench<'_> {
                 rate,
                 errors: outcome.errors,
             };
-            Ok((count, 0.0))
+            Ok((count, 1.0)) // It spins.
         })?;
         sample.latency = latency;
         sample.load_share = None;

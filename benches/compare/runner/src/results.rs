@@ -120,7 +120,7 @@ pub struct Sample {
     pub server_share: f64,
     /// How much of its cores the load used. None where it spins.
     pub load_share: Option<f64>,
-    /// How much of the server's cores something else used.
+    /// How much of the server's cores, or of the load's, something else used: the greater of the two.
     pub foreign_share: f64,
     /// What went wrong, in words.
     pub errors: Vec<String>,

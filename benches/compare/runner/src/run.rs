@@ -97,7 +97,7 @@ impl Run<'_> {
             Load::Idle => self.plan.seconds(),
             Load::FixedRate(_) => START_AND_END + self.bench.warm_up.as_secs_f64() + self.bench.fixed_seconds,
             Load::Wrk(_) | Load::Ab(_) => {
-                START_AND_END + self.bench.warm_up.as_secs_f64() + self.bench.seconds as f64 + 0.05
+                START_AND_END + self.bench.warm_up.as_secs_f64() + self.bench.seconds(scenario) as f64 + 0.05
             }
         };
         let of = |(scenario, rounds): &(Scenario, u32)| {
@@ -132,7 +132,7 @@ impl Run<'_> {
         let seconds = match scenario.load {
             Load::FixedRate(_) => self.bench.fixed_seconds,
             Load::Idle => 0.0,
-            Load::Wrk(_) | Load::Ab(_) => self.bench.seconds as f64,
+            Load::Wrk(_) | Load::Ab(_) => self.bench.seconds(scenario) as f64,
         };
         Measured {
             name: scenario.name.to_owned(),

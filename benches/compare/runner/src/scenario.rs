@@ -16,6 +16,8 @@ pub struct Scenario {
     pub groups: &'static [&'static str],
     /// What asks.
     pub load: Load,
+    /// How long it is measured each time; `--quick` takes one second. wrk and ab take whole ones.
+    pub seconds: u64,
     /// How many threads and cores the server has.
     pub threads: usize,
     /// How often `--quick` measures it; 0 where it leaves it out.
@@ -68,6 +70,7 @@ const PLAIN: Scenario = Scenario {
     title: "",
     groups: &[],
     load: Load::Idle,
+    seconds: 2,
     threads: 1,
     quick_rounds: 0,
     has_chart: false,
@@ -80,6 +83,7 @@ pub const ALL: &[Scenario] = &[
         title: "Keep-alive, 64 connections (wrk)",
         groups: &["keep-alive", "main"],
         load: wrk(CONNECTIONS, "/", Manner::KeepAlive),
+        seconds: 4, // User time is a few hundredths of it, and counted in ticks.
         quick_rounds: 3,
         has_chart: true,
         ..PLAIN

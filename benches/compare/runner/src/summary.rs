@@ -6,8 +6,8 @@ use crate::statistics::Spread;
 
 /// From this share of its cores on, somebody has no more to give.
 const EXHAUSTED: f64 = 0.95;
-/// From this share of the server's cores on, something else has disturbed the measurement.
-const DISTURBED: f64 = 0.10;
+/// From this share of the cores on, something else has disturbed the measurement.
+pub const DISTURBED: f64 = 0.10;
 
 /// One participant in one scenario with load.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Row<'a> {
     pub server_share: f64,
     /// How much of its cores the load used, in the median. None where it spins.
     pub load_share: Option<f64>,
-    /// How much of the server's cores something else used, in the median.
+    /// How much of the server's cores, or of the load's, something else used, in the median.
     pub foreign_share: f64,
     /// What went wrong, each with its round.
     pub errors: Vec<String>,
@@ -55,7 +55,7 @@ impl Row<'_> {
         self.load_share.is_some_and(|share| share >= EXHAUSTED) && self.server_share < EXHAUSTED
     }
 
-    /// Whether something else ran on the server's cores.
+    /// Whether something else ran on their cores.
     pub fn is_disturbed(&self) -> bool {
         self.foreign_share >= DISTURBED
     }

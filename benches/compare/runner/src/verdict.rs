@@ -184,17 +184,26 @@ fn against(
     factor: f64,
     of: fn(&Row<'_>) -> Spread,
 ) -> Judgement {
-    let numbers = ours(rows).zip(other).map(|(row, other)| {
-        let (value, reference) = (of(row).median, of(other).median);
+    let measured = ours(rows)
+        .zip(other)
+        .map(|(row, other)| (row, of(row), other, of(other)));
+    // User time is counted in ticks; a short measurement may have none.
+    let measured = measured.filter(|(_, _, _, reference)| reference.median > 0.0);
+    let numbers = measured.map(|(row, value, other, reference)| {
+        let bound = factor * reference.median;
         let text = format!(
-            "{} ≤ {factor} × {} ({}) = {}; ratio {:.2}",
-            duration(value),
-            duration(reference),
+            "{} ({} to {}) ≤ {factor} × {}'s {} ({} to {}) = {}; ratio {:.2}",
+            duration(value.median),
+            duration(value.min),
+            duration(value.max),
             other.participant.name,
-            duration(reference * factor),
-            value / reference,
+            duration(reference.median),
+            duration(reference.min),
+            duration(reference.max),
+            duration(bound),
+            value.median / reference.median,
         );
-        with_errors(row, text, value <= factor * reference)
+        with_errors(row, text, value.median <= bound)
     });
     judgement(criterion, promise, numbers)
 }

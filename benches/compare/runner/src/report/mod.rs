@@ -25,8 +25,8 @@ into user and system as the kernel's ticks are. Rows are sorted by it; those tha
 Requests per second are comparable only among rows that are not marked *client-bound*.
 
 - **client-bound**: the load used 95 % of its core or more, and the server less: its requests/s are the load's.
-- **disturbed**: something else used a tenth or more of the server's core; its requests/s are too low, and its CPU time
-  per request may be too high.
+- **disturbed**: something else used a tenth or more of the server's core, or of the load's: requests/s are too low, and
+  CPU time per request may be too high.
 - **limits** are bare loops that know no rule of HTTP: no limits, no timeouts, no framing. They are what is left when
   everything else is taken away.
 ";

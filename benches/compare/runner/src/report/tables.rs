@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::peers::Kind;
 use crate::results::{Participant, Results};
 use crate::statistics::Spread;
-use crate::summary::{Row, better_limit, find, idle_rows, ours, rows};
+use crate::summary::{DISTURBED, Row, better_limit, find, idle_rows, ours, rows};
 use crate::text::{bytes, percent, thousands};
 
 /// What the run was made on and with.
@@ -14,6 +14,16 @@ pub fn environment(results: &Results) -> String {
     for fact in &results.environment {
         let _ = writeln!(text, "| {} | {} |", fact.name, fact.value);
     }
+    let disturbed = results
+        .samples
+        .iter()
+        .filter(|sample| sample.foreign_share >= DISTURBED);
+    let _ = writeln!(
+        text,
+        "| measurements that something else on the machine disturbed | {} of {} |",
+        disturbed.count(),
+        results.samples.len()
+    );
     let kind = if results.quick { "`--quick`" } else { "full" };
     let _ = writeln!(
         text,
