@@ -56,7 +56,7 @@ impl Chart {
         const WIDTH: f64 = 860.0;
         let names = 130.0;
         let bars_at = MARGIN + names;
-        let width = WIDTH - bars_at - MARGIN - 90.0;
+        let width = WIDTH - bars_at - MARGIN - 125.0; // The rest is for what stands at their ends.
         let top = 92.0;
         let height = top + self.bars.len() as f64 * ROW + 14.0;
         let mut svg = open(WIDTH, height, &self.title, &self.subtitle);

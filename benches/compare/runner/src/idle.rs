@@ -9,9 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::http::{ask, connect, request};
+use crate::kernel::KernelMemory;
 use crate::measure::Bench;
 use crate::peers::Peer;
-use crate::process::kernel_memory;
+use crate::process::Memory;
 use crate::results::IdleSample;
 use crate::server::Server;
 use crate::system::check_interrupted;
@@ -77,22 +78,23 @@ impl Plan {
         open(&mut clients, self.many, server.address)?;
         let after = self.look(&server)?;
         drop(clients); // Before the server, which then ends at once.
-        let slope = |before: u64, after: u64| (after as f64 - before as f64) * 1024.0 / (self.many - self.few) as f64;
+        let slope = |before: f64, after: f64| (after - before) / (self.many - self.few) as f64;
+        let process = |before: u64, after: u64| slope(before as f64 * 1024.0, after as f64 * 1024.0);
         Ok(IdleSample {
             participant: peer.name.clone(),
             round: 0,
             first_answer,
             at_start,
             connections: self.many,
-            process: slope(before.0.proportional, after.0.proportional),
-            anonymous: slope(before.0.anonymous, after.0.anonymous),
-            kernel: slope(before.1, after.1) - client_half,
+            process: process(before.0.proportional, after.0.proportional),
+            anonymous: process(before.0.anonymous, after.0.anonymous),
+            kernel: slope(before.1.bytes, after.1.bytes) - client_half + after.1.uncounted_of_socket,
         })
     }
 
-    fn look(&self, server: &Server) -> io::Result<(crate::process::Memory, u64)> {
+    fn look(&self, server: &Server) -> io::Result<(Memory, KernelMemory)> {
         thread::sleep(self.settling);
-        Ok((server.memory()?, kernel_memory()?))
+        Ok((server.memory()?, KernelMemory::read()?))
     }
 }
 
@@ -120,7 +122,7 @@ pub fn client_half() -> io::Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let mut pairs = Vec::with_capacity(PAIRS);
-    let before = kernel_memory()?;
+    let before = KernelMemory::read()?;
     for number in 0..PAIRS {
         let mut client = connect(address, number)?;
         let (mut accepted, _) = listener.accept()?;
@@ -131,7 +133,6 @@ pub fn client_half() -> io::Result<f64> {
         pairs.push((client, accepted));
     }
     thread::sleep(Duration::from_millis(500));
-    let after = kernel_memory()?;
-    let half = (after as f64 - before as f64) * 1024.0 / (2 * PAIRS) as f64;
-    Ok(half)
+    let after = KernelMemory::read()?;
+    Ok((after.bytes - before.bytes) / (2 * PAIRS) as f64)
 }

@@ -6,6 +6,7 @@ mod check;
 mod environment;
 mod http;
 mod idle;
+mod kernel;
 mod load;
 mod measure;
 mod options;
@@ -32,6 +33,7 @@ use clap::Parser;
 
 use crate::measure::Bench;
 use crate::options::Options;
+use crate::peers::Table;
 use crate::results::{Missing, Results};
 use crate::run::Run;
 use crate::scenario::Load;
@@ -100,16 +102,10 @@ fn measure(
     results: &mut Results,
     file: &Path,
 ) -> io::Result<()> {
-    let table = options
-        .peers
-        .clone()
-        .unwrap_or_else(|| Path::new(COMPARE).join("peers.toml"));
-    let mut table = peers::Table::read(&table)?;
-    table.keep_only(&options.only)?;
     system::prepare_for_interruption();
     let descriptors = system::raise_descriptor_limit()?;
     let cores = Cores::allowed()?;
-    let built = building::build_all(&table, options.no_build)?;
+    let (table, versions) = build(options, results)?;
     environment::warn_of_load();
     results.environment = environment::facts(&cores, Path::new(COMPARE));
     results.shared_cores = cores
@@ -118,19 +114,6 @@ fn measure(
         .filter(|core| cores.load(2).contains(core))
         .count();
 
-    let (mut peers, mut versions) = (Vec::new(), Vec::new());
-    for (peer, built) in table.peers.into_iter().zip(built) {
-        match built {
-            Ok(version) => {
-                peers.push(peer);
-                versions.push(version);
-            }
-            Err(reason) => results.missing.push(Missing {
-                name: peer.name,
-                reason,
-            }),
-        }
-    }
     system::pin(cores.load(1))?; // Builds had all cores; from here on the server's is its own.
     let scratch = Scratch::new()?;
     let bench = Bench {
@@ -145,7 +128,7 @@ fn measure(
         bench,
         plan: idle::Plan::new(options.quick, descriptors),
         scenarios,
-        peers,
+        peers: table.peers,
         rate_of: options.rate_of.clone(),
         file,
     };
@@ -159,6 +142,30 @@ fn measure(
         run.peers.len()
     );
     run.run(results)
+}
+
+/// Those of the table that can be started, with their versions. The others are noted as missing.
+fn build(options: &Options, results: &mut Results) -> io::Result<(Table, Vec<String>)> {
+    let file = options.peers.clone();
+    let mut table = Table::read(&file.unwrap_or_else(|| Path::new(COMPARE).join("peers.toml")))?;
+    table.keep_only(&options.only)?;
+    let built = building::build_all(&table, options.no_build)?;
+    let mut versions = Vec::new();
+    let mut peers = Vec::new();
+    for (peer, built) in table.peers.drain(..).zip(built) {
+        match built {
+            Ok(version) => {
+                peers.push(peer);
+                versions.push(version);
+            }
+            Err(reason) => results.missing.push(Missing {
+                name: peer.name,
+                reason,
+            }),
+        }
+    }
+    table.peers = peers;
+    Ok((table, versions))
 }
 
 /// Writes the report beside the raw numbers.

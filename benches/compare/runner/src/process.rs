@@ -157,21 +157,12 @@ impl Memory {
     }
 }
 
-/// Memory that the kernel holds for processes and sockets, of the whole machine, in KiB: slab, stacks, page tables.
+/// Reads a line such as `Rss:      1234 kB`.
 ///
 /// # Errors
 ///
-/// Where the system does not tell.
-pub fn kernel_memory() -> io::Result<u64> {
-    let text = fs::read_to_string("/proc/meminfo")?;
-    ["Slab:", "KernelStack:", "PageTables:"]
-        .iter()
-        .map(|name| kib(&text, name))
-        .sum()
-}
-
-/// Reads a line such as `Rss:      1234 kB`.
-fn kib(text: &str, name: &str) -> io::Result<u64> {
+/// Where there is none.
+pub fn kib(text: &str, name: &str) -> io::Result<u64> {
     text.lines()
         .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
         .ok_or_else(|| io::Error::other(format!("the system does not tell {name}")))

@@ -10,6 +10,7 @@ use crate::measure::Bench;
 use crate::peers::{Kind, Peer, same};
 use crate::results::{Absence, Capacity, Measured, Missing, Participant, Results};
 use crate::scenario::{Load, Scenario, is_known, known};
+use crate::server::Server;
 use crate::statistics::Spread;
 use crate::system::check_interrupted;
 
@@ -46,11 +47,11 @@ impl Run<'_> {
     pub fn probe(&mut self, results: &mut Results, versions: &[String]) -> io::Result<()> {
         let mut peers = Vec::new();
         for (peer, version) in self.peers.drain(..).zip(versions) {
+            let started = self.bench.start(&peer, 1);
             check_interrupted()?;
-            let server = match self.bench.start(&peer, 1) {
+            let server = match started {
                 Ok(server) => server,
                 Err(error) => {
-                    check_interrupted()?;
                     eprintln!("{}: missing: {error}", peer.name);
                     results.missing.push(Missing {
                         name: peer.name,
@@ -59,31 +60,14 @@ impl Run<'_> {
                     continue;
                 }
             };
-            results.participants.push(Participant {
-                name: peer.name.clone(),
-                kind: peer.kind,
-                language: peer.language.clone(),
-                version: version.clone(),
-                settings: peer.settings.clone(),
-                answer_bytes: server.answer.bytes(),
-                answer_fields: server.answer.fields(),
-                answer_head: server.answer.head.clone(),
-            });
-            for (lacking, _) in peer.lacks() {
-                if !is_known(lacking) {
-                    eprintln!("{}: lacks {lacking:?}, which is no scenario: {}", peer.name, known());
-                }
+            results.participants.push(participant(&peer, version, &server));
+            for (lacking, _) in peer.lacks().iter().filter(|(name, _)| !is_known(name)) {
+                eprintln!("{}: lacks {lacking:?}, which is no scenario: {}", peer.name, known());
             }
             for (scenario, _) in &self.scenarios {
-                let lacks = peer.lacks().into_iter().find(|(name, _)| scenario.is_meant_by(name));
-                let reason = match lacks {
-                    Some((_, reason)) => reason.to_owned(),
-                    None => match check(scenario, server.address) {
-                        Ok(()) => continue,
-                        Err(error) => format!("it does not answer as it should: {error}"),
-                    },
-                };
-                note_absence(results, scenario, &peer, reason);
+                if let Err(reason) = can_take_part(scenario, &peer, &server) {
+                    note_absence(results, scenario, &peer, reason);
+                }
             }
             peers.push(peer);
         }
@@ -231,6 +215,27 @@ impl Run<'_> {
                 None => io::Error::other("nobody has a capacity that a fixed rate could be a share of"),
             })
     }
+}
+
+fn participant(peer: &Peer, version: &str, server: &Server) -> Participant {
+    Participant {
+        name: peer.name.clone(),
+        kind: peer.kind,
+        language: peer.language.clone(),
+        version: version.to_owned(),
+        settings: peer.settings.clone(),
+        answer_bytes: server.answer.bytes(),
+        answer_fields: server.answer.fields(),
+        answer_head: server.answer.head.clone(),
+    }
+}
+
+/// Otherwise the reason.
+fn can_take_part(scenario: &Scenario, peer: &Peer, server: &Server) -> Result<(), String> {
+    if let Some((_, reason)) = peer.lacks().into_iter().find(|(name, _)| scenario.is_meant_by(name)) {
+        return Err(reason.to_owned());
+    }
+    check(scenario, server.address).map_err(|error| format!("it does not answer as it should: {error}"))
 }
 
 /// How the reason begins where a single round failed.

@@ -145,16 +145,8 @@ fn latency(scenario: &str, rows: &[Row<'_>], all: &mut Vec<Judgement>) {
             .min_by(|one, other| one.1.median.total_cmp(&other.1.median));
         let both = ours(rows).and_then(|row| Some((row, of(row)?))).zip(best);
         let numbers = both.map(|((row, ours), (peer, best))| {
-            let text = format!(
-                "{} ({} to {}), {}'s {} ({} to {})",
-                duration(ours.median * 1e3),
-                duration(ours.min * 1e3),
-                duration(ours.max * 1e3),
-                peer.participant.name,
-                duration(best.median * 1e3),
-                duration(best.min * 1e3),
-                duration(best.max * 1e3),
-            );
+            let name = &peer.participant.name;
+            let text = format!("{}, {name}'s {}", with_range(ours, 1e3), with_range(best, 1e3));
             with_errors(row, text, ours.median <= best.max)
         });
         let promise = format!("{scenario}: {name} within the best peer's spread or below");
@@ -192,14 +184,10 @@ fn against(
     let numbers = measured.map(|(row, value, other, reference)| {
         let bound = factor * reference.median;
         let text = format!(
-            "{} ({} to {}) ≤ {factor} × {}'s {} ({} to {}) = {}; ratio {:.2}",
-            duration(value.median),
-            duration(value.min),
-            duration(value.max),
+            "{} ≤ {factor} × {}'s {} = {}; ratio {:.2}",
+            with_range(value, 1.0),
             other.participant.name,
-            duration(reference.median),
-            duration(reference.min),
-            duration(reference.max),
+            with_range(reference, 1.0),
             duration(bound),
             value.median / reference.median,
         );
@@ -243,6 +231,17 @@ fn below_every_peer(criterion: u32, what: &str, rows: &[Row<'_>]) -> Judgement {
         with_errors(row, text, ours < theirs)
     });
     judgement(criterion, &format!("{what}: total below every peer's"), numbers)
+}
+
+/// Medians of times in so many nanoseconds; with the least and the greatest, where there are several.
+fn with_range(spread: Spread, unit: f64) -> String {
+    let median = duration(spread.median * unit);
+    if spread.min < spread.max {
+        let (min, max) = (duration(spread.min * unit), duration(spread.max * unit));
+        format!("{median} ({min} to {max})")
+    } else {
+        median
+    }
 }
 
 /// Nothing is passed with errors.

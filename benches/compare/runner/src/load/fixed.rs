@@ -64,6 +64,8 @@ struct Connection {
     received: Vec<u8>,
     /// When the request that it is busy with was to be made.
     planned: Option<Instant>,
+    /// Since when it has had nothing to do, where it has not.
+    idle_since: Instant,
 }
 
 struct Generator {
@@ -143,6 +145,7 @@ impl Generator {
                 stream,
                 received: Vec::new(),
                 planned: None,
+                idle_since: Instant::now(),
             });
         }
         Ok(generator)
@@ -173,14 +176,14 @@ impl Generator {
     fn send(&mut self) -> io::Result<()> {
         while let (Some(&planned), Some(&number)) = (self.waiting.front(), self.idle.front()) {
             let now = Instant::now();
-            let had_choice = self.waiting.len() == 1;
             self.waiting.pop_front();
             self.idle.pop_front();
             let connection = &mut self.connections[number];
             connection.planned = Some(planned);
             // A request is far smaller than an empty socket's buffer, so that it is written whole.
             connection.stream.write_all(&self.request)?;
-            if planned >= self.counted_from && had_choice {
+            // Where the request had to wait for a connection, the server is late, and not the generator.
+            if planned >= self.counted_from && connection.idle_since <= planned {
                 self.lateness.saturating_record((now - planned).as_nanos() as u64);
             }
         }
@@ -206,6 +209,7 @@ impl Generator {
                 continue;
             }
             connection.received.clear();
+            connection.idle_since = Instant::now();
             self.answers += 1;
             self.idle.push_back(number);
             if let Some(planned) = connection.planned.take() {

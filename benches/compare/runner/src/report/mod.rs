@@ -77,7 +77,13 @@ pub fn write(results: &Results, directory: &Path) -> io::Result<()> {
         };
         let rounds = if measured.rounds == 1 { "round" } else { "rounds" };
         let _ = writeln!(text, "`{}`, {} {rounds}{time}.\n", scenario.name, measured.rounds);
-        text += &section(results, scenario);
+        // What two scenarios share is said once.
+        for (number, paragraph) in section(results, scenario).split("\n\n").enumerate() {
+            if number > 0 || !text.contains(paragraph) {
+                text += paragraph;
+                text += "\n\n";
+            }
+        }
         if let Some(chart) = charts::scenario(results, scenario) {
             let file = format!("{}.svg", scenario.name);
             fs::write(directory.join(&file), chart)?;
