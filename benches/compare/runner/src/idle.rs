@@ -15,12 +15,15 @@ use crate::peers::Peer;
 use crate::process::Memory;
 use crate::results::IdleSample;
 use crate::server::Server;
+use crate::statistics::Spread;
 use crate::system::check_interrupted;
 
 /// Descriptors that are not for connections.
 const RESERVED_DESCRIPTORS: usize = 200;
 /// How many pairs of sockets tell what a client's half costs.
 const PAIRS: usize = 6_000;
+/// How long the kernel's memory is left to settle before and after they are made.
+const PAIRS_SETTLING: Duration = Duration::from_millis(1_000);
 
 /// How thoroughly.
 #[derive(Clone, Copy, Debug)]
@@ -113,15 +116,24 @@ fn open(clients: &mut Vec<TcpStream>, number: usize, address: SocketAddr) -> io:
     Ok(())
 }
 
-/// How many bytes the kernel holds for a client's socket.
+/// How many bytes the kernel holds for a client's socket: the middle of three measurements, since what is still being
+/// freed of earlier connections takes from it.
 ///
 /// # Errors
 ///
 /// What the system says.
 pub fn client_half() -> io::Result<f64> {
+    let halves = [half_of_pairs()?, half_of_pairs()?, half_of_pairs()?];
+    Spread::of(halves)
+        .map(|halves| halves.median)
+        .ok_or_else(|| io::Error::other("a socket's memory cannot be measured"))
+}
+
+fn half_of_pairs() -> io::Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let mut pairs = Vec::with_capacity(PAIRS);
+    thread::sleep(PAIRS_SETTLING);
     let before = KernelMemory::read()?;
     for number in 0..PAIRS {
         let mut client = connect(address, number)?;
@@ -132,7 +144,8 @@ pub fn client_half() -> io::Result<f64> {
         client.read_exact(&mut [0])?;
         pairs.push((client, accepted));
     }
-    thread::sleep(Duration::from_millis(500));
+    thread::sleep(PAIRS_SETTLING);
     let after = KernelMemory::read()?;
+    check_interrupted()?;
     Ok((after.bytes - before.bytes) / (2 * PAIRS) as f64)
 }

@@ -34,6 +34,9 @@ pub struct Results {
     pub absences: Vec<Absence>,
     /// What the fixed rates are shares of.
     pub capacity: Option<Capacity>,
+    /// What the kernel holds for each of a client's sockets, in bytes; it is taken off what idle connections cost.
+    #[serde(default)]
+    pub client_half: Option<f64>,
     /// The measurements under load.
     pub samples: Vec<Sample>,
     /// Those of idle connections and of the start.

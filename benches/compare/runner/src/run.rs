@@ -99,6 +99,9 @@ impl Run<'_> {
     pub fn run(&self, results: &mut Results) -> io::Result<()> {
         let begin = Instant::now();
         results.scenarios = self.scenarios.iter().map(|plan| self.measured(plan)).collect();
+        if self.scenarios.iter().any(|(scenario, _)| scenario.load == Load::Idle) {
+            results.client_half = Some(idle::client_half()?);
+        }
         let is_fixed = |scenario: &Scenario| matches!(scenario.load, Load::FixedRate(_));
         self.rounds(results, &begin, &|scenario| !is_fixed(scenario), 0.0)?;
         if self.scenarios.iter().any(|(scenario, _)| is_fixed(scenario)) {
@@ -149,10 +152,7 @@ impl Run<'_> {
 
     /// Everybody once, beginning with another one in each round.
     fn round(&self, results: &mut Results, scenario: &Scenario, round: u32, capacity: f64) -> io::Result<()> {
-        let client_half = match scenario.load {
-            Load::Idle => idle::client_half()?,
-            _ => 0.0,
-        };
+        let client_half = results.client_half.unwrap_or(0.0);
         for turn in 0..self.peers.len() {
             check_interrupted()?;
             let peer = &self.peers[(turn + round as usize) % self.peers.len()];

@@ -207,7 +207,12 @@ pub fn idle(results: &Results) -> String {
         );
     }
     if let Some(sample) = results.idle.first() {
-        let _ = writeln!(text, "\nUp to {} connections.", thousands(sample.connections as f64));
+        let half = results.client_half.map_or("–".to_owned(), bytes);
+        let many = thousands(sample.connections as f64);
+        let _ = writeln!(
+            text,
+            "\nUp to {many} connections. The client's half, taken off: {half}."
+        );
     }
     text + "\n"
 }
