@@ -180,6 +180,11 @@ impl Exchange {
         self.stage == Stage::Head && self.sending.is_none() && self.input.is_blank() && self.output.is_empty()
     }
 
+    /// What the peer still sends is of any interest.
+    pub(super) fn receives(&self) -> bool {
+        self.stage != Stage::Ending || self.linger
+    }
+
     /// There is nothing left for which an exchange is needed.
     pub(super) fn is_over(&self) -> bool {
         self.is_idle() && self.input.is_empty()
@@ -187,22 +192,33 @@ impl Exchange {
 
     /// The end of a round: sends what is queued; once all is sent an ending connection lingers or is closed.
     pub(super) fn settle<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> Fate {
+        (self.handled, self.is_put_off) = (0, false);
         // Between two requests an answer that was gathered in one block is gone with the next entry into the kernel, and there
-        // is nothing to wait for; where the connection ends behind it, or goes on only then, the send's completion is needed.
-        let goes_on = self.stage == Stage::Head && !self.held_back && !socket.ended && !context.draining;
+        // is nothing to wait for. The same for the last one, but for the round that tells whether it was; where the
+        // connection goes on only then, the send's completion is needed.
+        let at_once = match self.stage {
+            Stage::Head => !self.held_back && !socket.ended && !context.draining,
+            stage => stage == Stage::Ending,
+        };
         if self.sending.is_some() {
-        } else if goes_on && let Some(block) = self.output.take_only_block() {
+            return Fate::Open;
+        }
+        if at_once && let Some(block) = self.output.take_only_block() {
             context.ring.send_at_once(socket.descriptor(), socket.key, block);
-        } else if let Some(transmission) = self.output.take(&mut context.supply) {
+            if self.stage == Stage::Ending {
+                self.put_off(socket, context);
+            }
+            return Fate::Open;
+        }
+        if let Some(transmission) = self.output.take(&mut context.supply) {
             self.sending = Some(context.ring.send(socket.descriptor(), socket.key, transmission));
             self.send_patience = Patience::new(context.limits.write.timeout);
             self.send_since = context.clock.now();
             self.acknowledged = None;
+            return Fate::Open;
         }
-        (self.handled, self.is_put_off) = (0, false);
         match self.stage {
             Stage::Head => Fate::Open,
-            _ if self.sending.is_some() => Fate::Open,
             _ => self.settle_sent(socket, context),
         }
     }

@@ -227,8 +227,10 @@ impl Connection {
             self.socket.pace(0, context);
         } else {
             exchange.await_peer(context);
-            let held = exchange.buffers_held();
-            self.socket.pace(held, context);
+            if exchange.receives() {
+                let held = exchange.buffers_held();
+                self.socket.pace(held, context);
+            }
         }
         self.set_timer(context);
         Fate::Open

@@ -115,7 +115,7 @@ impl Exchange {
     }
 
     /// Has the connection go on in the next round.
-    fn put_off<R: Ring>(&mut self, socket: &Socket, context: &mut Context<R>) {
+    pub(super) fn put_off<R: Ring>(&mut self, socket: &Socket, context: &mut Context<R>) {
         if !std::mem::replace(&mut self.is_put_off, true) {
             context.put_off.push(socket.key);
         }

@@ -22,7 +22,7 @@ pub(crate) struct Socket {
     touched: bool,
 }
 
-/// Where the one multishot receive of a socket stands.
+/// Where the receive of a socket stands: the first is for once, those behind it are multishot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Receiving {
     Off,
@@ -38,7 +38,7 @@ impl Socket {
         // The ring closes it, in order with what was queued for it before.
         let descriptor = descriptor.into_raw_fd();
         context.shared.open(key, descriptor);
-        context.ring.receive(descriptor, key);
+        context.ring.receive_once(descriptor, key);
         Socket {
             key,
             descriptor,

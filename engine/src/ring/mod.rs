@@ -46,6 +46,10 @@ pub(crate) trait Ring {
     /// Receives into pooled buffers until cancelled or the stream ends (multishot): [`Completion::Received`] each.
     fn receive(&mut self, socket: RawFd, key: Key);
 
+    /// Receives once: one [`Completion::Received`] without `more`. A connection that ends behind its first request has then
+    /// nothing to be cancelled.
+    fn receive_once(&mut self, socket: RawFd, key: Key);
+
     /// Ends the receiving of `key`. What was received before still arrives, and then a completion without `more`.
     fn cancel_receive(&mut self, key: Key);
 

@@ -81,6 +81,8 @@ enum Cancellation {
 #[derive(Default)]
 struct Peer {
     receiving: Option<Key>,
+    /// Only the next piece.
+    receiving_once: bool,
     /// Its reset is watched for.
     watched: Option<Key>,
     /// Bytes on their way to the server, one receive each.
@@ -325,7 +327,7 @@ impl Kernel {
                 Some(end) => end.map(|()| None),
             }
         };
-        let more = matches!(outcome, Ok(Some(_))) && !used_up(&mut faults.receives_ending);
+        let more = matches!(outcome, Ok(Some(_))) && !peer.receiving_once && !used_up(&mut faults.receives_ending);
         if !more {
             peer.receiving = None;
         }
@@ -442,7 +444,13 @@ impl Ring for Simulated {
             assert!(!peer.closed, "a closed socket is received from");
             let before = peer.receiving.replace(key);
             assert!(before.is_none(), "a receive was armed twice");
+            peer.receiving_once = false;
         });
+    }
+
+    fn receive_once(&mut self, socket: RawFd, key: Key) {
+        self.receive(socket, key);
+        self.with(|kernel| kernel.peer(socket).receiving_once = true);
     }
 
     fn cancel_receive(&mut self, key: Key) {

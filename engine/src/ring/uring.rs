@@ -239,6 +239,15 @@ impl Ring for Uring {
         self.push(entry.user_data(Token::Receive(key).to_bits()));
     }
 
+    fn receive_once(&mut self, socket: RawFd, key: Key) {
+        // The kernel takes a buffer of the group, and its length where it is given none.
+        let entry = opcode::Recv::new(Fd(socket), std::ptr::null_mut(), 0)
+            .buf_group(GROUP)
+            .build()
+            .flags(squeue::Flags::BUFFER_SELECT);
+        self.push(entry.user_data(Token::Receive(key).to_bits()));
+    }
+
     fn cancel_receive(&mut self, key: Key) {
         self.cancel(Token::Receive(key));
     }
