@@ -17,13 +17,14 @@ pub(crate) trait Handler {
     /// The service's word on the size of this request's body.
     fn body_bytes_max(&self, request: &Request) -> Option<u64>;
 
-    /// Calls the service and polls it once.
-    fn start(&mut self, request: Request) -> Started;
+    /// Calls the service and polls it once. A response that is there at once is put into `response`, which saves it from being
+    /// moved through what is in between.
+    fn start(&mut self, request: Request, response: &mut Option<Response>) -> Started;
 }
 
 /// A call after its first poll.
 pub(crate) enum Started {
-    Response(Response),
+    Ended,
     Panicked,
     Pending(Pin<Box<dyn Future<Output = Response>>>),
 }
@@ -61,9 +62,10 @@ where
         self.service.body_bytes_max(request)
     }
 
-    fn start(&mut self, request: Request) -> Started {
-        match self.place.poll((self.make)(Rc::clone(&self.service), request)) {
-            Polled::Ready(response) => Started::Response(response),
+    fn start(&mut self, request: Request, response: &mut Option<Response>) -> Started {
+        let call = (self.make)(Rc::clone(&self.service), request);
+        match self.place.poll(call, response) {
+            Polled::Ready => Started::Ended,
             Polled::Pending(call) => Started::Pending(call),
             Polled::Panicked => Started::Panicked,
         }
@@ -73,34 +75,48 @@ where
 /// Memory in which futures of one type get their first poll, one after the other; uninitialised between them.
 struct Place<F>(Option<Box<MaybeUninit<F>>>);
 
-enum Polled<F: Future> {
-    Ready(F::Output),
+enum Polled<F> {
+    Ready,
     /// Given away with its memory; the next future gets a new place.
     Pending(Pin<Box<F>>),
     Panicked,
 }
 
 impl<F: Future> Place<F> {
-    fn poll(&mut self, future: F) -> Polled<F> {
+    /// Polls a future once, and drops it where that was all.
+    fn poll(&mut self, future: F, output: &mut Option<F::Output>) -> Polled<F> {
         let mut place = self.0.take().unwrap_or_else(Box::new_uninit);
         place.write(future);
-        let poll = catch_unwind(AssertUnwindSafe(|| {
+        let is_ready = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: the future was written just above. It is boxed and is not moved from here on until it is dropped in
-            // place below, or the box is given away as a pinned one.
+            // place, here or below, or the box is given away as a pinned one.
             let future = unsafe { Pin::new_unchecked(place.assume_init_mut()) };
-            future.poll(&mut Context::from_waker(Waker::noop()))
+            let Poll::Ready(ready) = future.poll(&mut Context::from_waker(Waker::noop())) else {
+                return false;
+            };
+            *output = Some(ready);
+            // SAFETY: the future is initialised, is dropped here once, and is not used again: the memory is kept as
+            // uninitialised. Where its drop panics, it counts as dropped all the same; then there is an output.
+            unsafe { place.assume_init_drop() };
+            true
         }));
-        if let Ok(Poll::Pending) = poll {
+        match is_ready {
+            Ok(true) => {
+                self.0 = Some(place);
+                Polled::Ready
+            }
             // SAFETY: the future is initialised and, having returned `Pending`, has not been dropped.
-            return Polled::Pending(Box::into_pin(unsafe { place.assume_init() }));
-        }
-        // SAFETY: the future is initialised, is dropped here once, and is not used again: the memory is kept as
-        // uninitialised. Where its drop panics, it counts as dropped all the same.
-        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { place.assume_init_drop() }));
-        self.0 = Some(place);
-        match (poll, dropped) {
-            (Ok(Poll::Ready(output)), Ok(())) => Polled::Ready(output),
-            _ => Polled::Panicked,
+            Ok(false) => Polled::Pending(Box::into_pin(unsafe { place.assume_init() })),
+            Err(_) => {
+                if output.take().is_none() {
+                    // SAFETY: without an output the poll has panicked: the future is initialised and not yet dropped, and is
+                    // not used again.
+                    let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { place.assume_init_drop() }));
+                    drop(dropped); // A second panic says nothing new.
+                }
+                self.0 = Some(place);
+                Polled::Panicked
+            }
         }
     }
 }
@@ -139,29 +155,33 @@ mod tests {
     fn ready_calls_share_one_place_and_pending_ones_take_theirs_along() {
         let drops = Cell::new(0);
         let mut place = Place(None);
-        let mut poll = |pending, panics, drop_panics| place.poll(call(&drops, pending, panics, drop_panics));
-        let Polled::Ready(first) = poll(false, false, false) else {
+        let mut poll = |pending, panics, drop_panics| {
+            let mut output = None;
+            let polled = place.poll(call(&drops, pending, panics, drop_panics), &mut output);
+            (polled, output)
+        };
+        let (Polled::Ready, Some(first)) = poll(false, false, false) else {
             panic!("not ready")
         };
-        let Polled::Ready(second) = poll(false, false, false) else {
+        let (Polled::Ready, Some(second)) = poll(false, false, false) else {
             panic!("not ready")
         };
         assert_eq!((first, drops.get()), (second, 2));
-        let Polled::Pending(taken) = poll(true, false, false) else {
+        let (Polled::Pending(taken), None) = poll(true, false, false) else {
             panic!("not pending")
         };
-        let Polled::Ready(third) = poll(false, false, false) else {
+        let (Polled::Ready, Some(third)) = poll(false, false, false) else {
             panic!("not ready")
         };
         assert_ne!(first, third);
         assert_eq!(drops.get(), 3);
         drop(taken);
         assert_eq!(drops.get(), 4);
-        assert!(matches!(poll(false, true, false), Polled::Panicked));
+        assert!(matches!(poll(false, true, false), (Polled::Panicked, None)));
         assert_eq!(drops.get(), 5);
-        assert!(matches!(poll(false, false, true), Polled::Panicked));
+        assert!(matches!(poll(false, false, true), (Polled::Panicked, None)));
         assert_eq!(drops.get(), 6);
-        let Polled::Ready(fourth) = poll(false, false, false) else {
+        let (Polled::Ready, Some(fourth)) = poll(false, false, false) else {
             panic!("not ready")
         };
         assert_eq!(third, fourth);

@@ -143,8 +143,13 @@ impl Exchange {
         } else if !self.open_body(framing, &mut request, socket, context) {
             return;
         }
-        match context.handler.start(request) {
-            Started::Response(response) => self.respond(response, socket, context),
+        let mut response = None;
+        match context.handler.start(request, &mut response) {
+            Started::Ended => {
+                if let Some(response) = response {
+                    self.respond(response, socket, context);
+                }
+            }
             Started::Panicked => self.conclude(Outcome::Panicked, socket, context),
             Started::Pending(call) => {
                 self.stage = Stage::Handling;
