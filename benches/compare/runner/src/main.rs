@@ -141,7 +141,9 @@ fn measure(
         "{} take part; this will take about {minutes:.0} minutes",
         run.peers.len()
     );
-    run.run(results)
+    let outcome = run.run(results);
+    results.write(file)?; // What was measured stays, should the run have been interrupted.
+    outcome
 }
 
 /// Those of the table that can be started, with their versions. The others are noted as missing.
