@@ -10,7 +10,9 @@ const large = Buffer.alloc(1 << 20, 'x');
 const bodies = { '/16k': large.subarray(0, 16 << 10), '/1m': large };
 
 function send(response, body) {
-  response.removeHeader('Connection'); // Kept alive all the same: that is what HTTP/1.1 says without it.
+  if (response.shouldKeepAlive) {
+    response.removeHeader('Connection'); // Kept alive all the same: that is what HTTP/1.1 says without it.
+  }
   response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': body.length });
   response.end(body);
 }

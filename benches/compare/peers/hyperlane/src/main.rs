@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use hyperlane::{
-    CONTENT_TYPE, Context, DATE, HttpVersion, RequestConfig, Server, ServerConfig, ServerHook, Status, Stream,
+    CLOSE, CONNECTION, CONTENT_TYPE, Context, DATE, HttpVersion, RequestConfig, Server, ServerConfig, ServerHook,
+    Status, Stream,
 };
 
 const CONTENT_TYPE_TEXT: &str = "text/plain; charset=utf-8";
@@ -46,15 +47,18 @@ impl ServerHook for Large1M {
 }
 
 async fn send(body: &[u8], stream: &mut Stream, context: &mut Context) -> Status {
-    let response = context
-        .get_mut_response()
+    let stays = context.get_request().is_enable_keep_alive();
+    let response = context.get_mut_response();
+    response
         .set_version(HttpVersion::Http1_1)
         .set_status_code(200)
         .set_header(CONTENT_TYPE, CONTENT_TYPE_TEXT)
         .set_header(DATE, date())
-        .set_body(body)
-        .build();
-    if stream.try_send(response).await.is_err() {
+        .set_body(body);
+    if !stays {
+        response.set_header(CONNECTION, CLOSE);
+    }
+    if stream.try_send(response.build()).await.is_err() {
         stream.set_closed(true);
         return Status::Reject;
     }

@@ -49,7 +49,7 @@ impl Heads {
         let mut taken = 0;
         while let Some(at) = memmem::find(&received[taken..], b"\r\n\r\n") {
             taken += at + 4;
-            HELLO.put(&self.date, out);
+            HELLO.put(&self.date, STAYS, out);
         }
         received.drain(..taken);
     }
@@ -92,8 +92,9 @@ impl Exchange {
             if current.body_left > 0 {
                 break true;
             }
-            current.answer.put(&self.date, out);
             let last = current.last;
+            let end = if last { CLOSES } else { STAYS };
+            current.answer.put(&self.date, end, out);
             self.current = None;
             if last {
                 break false;
@@ -152,11 +153,15 @@ static LARGE_1M: Answer = Answer {
     body: &LARGE,
 };
 
+/// What follows the date.
+const STAYS: &[u8] = b"\r\n\r\n";
+const CLOSES: &[u8] = b"\r\nConnection: close\r\n\r\n";
+
 impl Answer {
-    fn put(&self, date: &Date, out: &mut Vec<u8>) {
+    fn put(&self, date: &Date, end: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(self.head);
         out.extend_from_slice(date.text.as_bytes());
-        out.extend_from_slice(b"\r\n\r\n");
+        out.extend_from_slice(end);
         out.extend_from_slice(self.body);
     }
 }

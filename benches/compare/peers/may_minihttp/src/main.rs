@@ -7,8 +7,8 @@ use may_minihttp::{HttpService, HttpServiceFactory, Request, Response};
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const LARGE: &str = {
-    const BYTES: [u8; 1 << 20] = [b'x'; 1 << 20];
+static LARGE: &str = {
+    static BYTES: [u8; 1 << 20] = [b'x'; 1 << 20];
     match std::str::from_utf8(&BYTES) {
         Ok(text) => text,
         Err(_) => unreachable!(),

@@ -1,14 +1,17 @@
 //! Rocket, without its log, its shield and its name.
 
+use std::io::Cursor;
 use std::net::SocketAddr;
 
 use rocket::config::{Ident, LogLevel};
 use rocket::data::{Data, ToByteUnit};
-use rocket::response::content::RawText;
+use rocket::http::ContentType;
+use rocket::response::{self, Responder, Response};
 use rocket::shield::Shield;
 use rocket::tokio::io;
-use rocket::{Build, Config, Rocket, get, launch, post, routes};
+use rocket::{Build, Config, Request, Rocket, get, launch, post, routes};
 
+const CHUNK_BYTES: usize = 64 << 10;
 const UPLOAD_MEBIBYTES_MAX: u32 = 64;
 
 static LARGE: [u8; 1 << 20] = [b'x'; 1 << 20];
@@ -37,13 +40,26 @@ fn hello() -> &'static str {
 }
 
 #[get("/16k")]
-fn large_16k() -> RawText<&'static [u8]> {
-    RawText(&LARGE[..16 << 10])
+fn large_16k() -> Large {
+    Large(&LARGE[..16 << 10])
 }
 
 #[get("/1m")]
-fn large_1m() -> RawText<&'static [u8]> {
-    RawText(&LARGE)
+fn large_1m() -> Large {
+    Large(&LARGE)
+}
+
+/// A body that Rocket copies in parts of this size rather than of 4 KiB.
+struct Large(&'static [u8]);
+
+impl<'r> Responder<'r, 'static> for Large {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        Response::build()
+            .header(ContentType::Plain)
+            .sized_body(self.0.len(), Cursor::new(self.0))
+            .max_chunk_size(CHUNK_BYTES)
+            .ok()
+    }
 }
 
 #[post("/upload", data = "<body>")]
