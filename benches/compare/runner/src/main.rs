@@ -71,7 +71,7 @@ fn compare(options: &Options) -> io::Result<()> {
     if !left_out.is_empty() {
         eprintln!("--quick leaves out {}", left_out.join(", "));
     }
-    let out = out(options)?;
+    let out = out(options);
     let mut results = Results {
         quick: options.quick,
         left_out: left_out.into_iter().map(str::to_owned).collect(),
@@ -81,26 +81,24 @@ fn compare(options: &Options) -> io::Result<()> {
         .into_iter()
         .map(|scenario| (scenario, scenario.rounds(options.quick, options.rounds)))
         .collect();
-    measure(options, scenarios, &mut results, &out.join("results.json"))?;
+    measure(options, scenarios, &mut results, &out)?;
     report(&results, &out)
 }
 
-/// Where the report goes; the directory is there then.
-fn out(options: &Options) -> io::Result<PathBuf> {
-    let out = options.out.clone().unwrap_or_else(|| {
+/// Where the report goes.
+fn out(options: &Options) -> PathBuf {
+    options.out.clone().unwrap_or_else(|| {
         let name = environment::now().replace([' ', ':'], "-");
         let kind = if options.quick { "-quick" } else { "" };
         Path::new(COMPARE).join("results").join(format!("{name}{kind}"))
-    });
-    std::fs::create_dir_all(&out)?;
-    Ok(out)
+    })
 }
 
 fn measure(
     options: &Options,
     scenarios: Vec<(scenario::Scenario, u32)>,
     results: &mut Results,
-    file: &Path,
+    out: &Path,
 ) -> io::Result<()> {
     system::prepare_for_interruption();
     let descriptors = system::raise_descriptor_limit()?;
@@ -116,6 +114,8 @@ fn measure(
 
     system::pin(cores.load(1))?; // Builds had all cores; from here on the server's is its own.
     let scratch = Scratch::new()?;
+    std::fs::create_dir_all(out)?;
+    let file = &out.join("results.json");
     let bench = Bench {
         cores: &cores,
         directory: &table.directory,
@@ -141,7 +141,9 @@ fn measure(
         "{} take part; this will take about {minutes:.0} minutes",
         run.peers.len()
     );
-    run.run(results)
+    let outcome = run.run(results);
+    results.write(file)?; // What was measured stays, should the run have been interrupted.
+    outcome
 }
 
 /// Those of the table that can be started, with their versions. The others are noted as missing.
@@ -172,6 +174,6 @@ fn build(options: &Options, results: &mut Results) -> io::Result<(Table, Vec<Str
 fn report(results: &Results, out: &Path) -> io::Result<()> {
     std::fs::create_dir_all(out)?;
     report::write(results, out)?;
-    println!("{}", out.join("report.md").display());
+    println!("{}", std::fs::canonicalize(out.join("report.md"))?.display());
     Ok(())
 }

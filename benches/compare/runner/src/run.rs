@@ -112,7 +112,7 @@ impl Run<'_> {
             self.rounds(results, &begin, &is_fixed, rate)?;
         }
         results.duration_seconds = begin.elapsed().as_secs_f64();
-        results.write(self.file)
+        Ok(())
     }
 
     fn measured(&self, (scenario, rounds): &(Scenario, u32)) -> Measured {
@@ -144,7 +144,7 @@ impl Run<'_> {
                 eprintln!("[{minutes} min] round {} of {of}: {}", round + 1, scenario.name);
                 self.round(results, scenario, round, capacity)?;
                 results.duration_seconds = begin.elapsed().as_secs_f64();
-                results.write(self.file)?; // What is measured stays, should the run be interrupted.
+                results.write(self.file)?; // What is measured stays, should the machine go down.
             }
         }
         Ok(())

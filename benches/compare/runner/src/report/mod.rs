@@ -78,7 +78,7 @@ pub fn write(results: &Results, directory: &Path) -> io::Result<()> {
         let rounds = if measured.rounds == 1 { "round" } else { "rounds" };
         let _ = writeln!(text, "`{}`, {} {rounds}{time}.\n", scenario.name, measured.rounds);
         // What two scenarios share is said once.
-        for (number, paragraph) in section(results, scenario).split("\n\n").enumerate() {
+        for (number, paragraph) in section(results, scenario).trim_end().split("\n\n").enumerate() {
             if number > 0 || !text.contains(paragraph) {
                 text += paragraph;
                 text += "\n\n";

@@ -36,7 +36,7 @@ pub fn environment(results: &Results) -> String {
 /// Who took part, and what each of them answers.
 pub fn participants(results: &Results) -> String {
     let mut text = String::from(
-        "| | version | language | bytes of an answer | of them fields | settings |\n|---|---|---|--:|--:|---|\n",
+        "| | version | language | bytes of GET / | header fields | settings |\n|---|---|---|--:|--:|---|\n",
     );
     for participant in &results.participants {
         let Participant {
@@ -69,7 +69,7 @@ fn name(participant: &Participant) -> String {
 pub fn load(results: &Results, scenario: &str) -> String {
     let rows = rows(results, scenario);
     let mut text = String::from(
-        "| | version | requests/s | user ns | system ns | **total ns** | min to max | × Ringlane | × better limit | bytes \
+        "| | version | requests/s | user ns | system ns | **total ns** | min to max | × Ringlane | × better limit | bytes of GET / \
          | server's core | load's core | |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n",
     );
     for row in &rows {
