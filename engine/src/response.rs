@@ -27,11 +27,16 @@ use crate::upgrade::Upgraded;
 /// # Ok::<(), ringlane::FieldError>(())
 /// ```
 pub struct Response {
+    pub(crate) lines: Lines,
+    pub(crate) body: ResponseBody,
+    pub(crate) close: bool,
+}
+
+/// What a response's head says of its own; the rest is the connection's.
+pub(crate) struct Lines {
     pub(crate) status: StatusCode,
     pub(crate) content_type: Option<FieldValue<'static>>,
     pub(crate) fields: FieldLines,
-    pub(crate) body: ResponseBody,
-    pub(crate) close: bool,
 }
 
 const TEXT: FieldValue<'static> = FieldValue::constant("text/plain; charset=utf-8");
@@ -174,9 +179,11 @@ impl Response {
     #[inline]
     fn with_body(status: StatusCode, content_type: Option<FieldValue<'static>>, body: ResponseBody) -> Response {
         Response {
-            status,
-            content_type,
-            fields: FieldLines::default(),
+            lines: Lines {
+                status,
+                content_type,
+                fields: FieldLines::new(),
+            },
             body,
             close: false,
         }
@@ -185,7 +192,7 @@ impl Response {
     /// Changes the status. A status below 200 cannot be a final answer and becomes 500. An upgrade's is 101 and stays.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Response {
-        self.status = match self.body {
+        self.lines.status = match self.body {
             ResponseBody::Upgrade { .. } => StatusCode::SWITCHING_PROTOCOLS,
             _ if status.is_informational() => StatusCode::INTERNAL_SERVER_ERROR,
             _ => status,
@@ -201,9 +208,9 @@ impl Response {
     /// fields or responses of its own), and for the fields that the engine writes. As a handler's result the error is
     /// a 500, so `Response::text("…").header("X-A", "b")` can be returned as it is.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Response, FieldError> {
-        self.fields.push(name, value.as_ref())?;
+        self.lines.fields.push(name, value.as_ref())?;
         if name.eq_ignore_ascii_case("content-type") {
-            self.content_type = None;
+            self.lines.content_type = None;
         }
         Ok(self)
     }
@@ -217,13 +224,13 @@ impl Response {
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.lines.status
     }
 }
 
 impl fmt::Debug for Response {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Response({}, ", self.status)?;
+        write!(out, "Response({}, ", self.lines.status)?;
         match &self.body {
             ResponseBody::Whole(chunk) => write!(out, "{} bytes)", chunk.len()),
             ResponseBody::Stream {

@@ -279,18 +279,26 @@ impl Exchange {
             }
         }
         self.inbound = None;
-        self.task = None;
-        self.discarded = 0;
         if self.request.keep_alive {
-            self.request = Traits::default();
-            self.stage = Stage::Head;
+            self.turn_to_next();
         } else {
+            self.task = None;
+            self.discarded = 0;
             // Pipelined requests behind the last one are not executed (RFC 9112 §9.6).
             self.linger |= !self.input.is_empty() || !self.request.is_last;
             self.input.clear(&mut context.supply);
             self.stage = Stage::Ending;
         }
         true
+    }
+
+    /// Turns to the next request: nothing of this one's body is left.
+    #[inline]
+    pub(super) fn turn_to_next(&mut self) {
+        self.task = None;
+        self.discarded = 0;
+        self.request = Traits::default();
+        self.stage = Stage::Head;
     }
 
     /// Passes an upgraded connection's input and output on, as far as they are here.

@@ -12,7 +12,7 @@ use crate::chunk::Chunk;
 use crate::context::Context;
 use crate::handler::Outcome;
 use crate::pipe::{End, Pipe};
-use crate::response::{Chunks, Response, ResponseBody, UpgradeRun};
+use crate::response::{Chunks, Lines, Response, ResponseBody, UpgradeRun};
 use crate::ring::Ring;
 use crate::task;
 use crate::upgrade::Upgraded;
@@ -30,21 +30,22 @@ impl Exchange {
     }
 
     /// Queues a response, or its head where its body is still to be made.
-    pub(super) fn respond<R: Ring>(&mut self, mut response: Response, socket: &mut Socket, context: &mut Context<R>) {
+    pub(super) fn respond<R: Ring>(&mut self, response: Response, socket: &mut Socket, context: &mut Context<R>) {
         self.request.keep_alive &= !response.close && !context.draining;
         if self.inbound.is_some() && self.leaves_too_much(&response, context) {
             self.request.keep_alive = false;
         }
-        match std::mem::replace(&mut response.body, ResponseBody::Whole(Chunk::default())) {
-            ResponseBody::Whole(chunk) => self.respond_whole(&response, chunk, context),
-            ResponseBody::Stream { stream, length } => self.respond_stream(&response, stream, length, socket, context),
+        let mut lines = response.lines;
+        match response.body {
+            ResponseBody::Whole(chunk) => self.respond_whole(&lines, chunk, context),
+            ResponseBody::Stream { stream, length } => self.respond_stream(&lines, stream, length, socket, context),
             ResponseBody::Upgrade { protocol, run } if self.is_offered(protocol.as_str()) && self.inbound.is_none() => {
-                self.respond_upgrade(&response, protocol, run, socket, context);
+                self.respond_upgrade(&lines, protocol, run, socket, context);
             }
             // RFC 9110 §15.5.22: what was not asked for cannot be switched to, only named.
             ResponseBody::Upgrade { protocol, .. } => {
-                response.status = StatusCode::UPGRADE_REQUIRED;
-                self.push_head(&response, Framing::Length(0), Some(protocol), context);
+                lines.status = StatusCode::UPGRADE_REQUIRED;
+                self.push_head(&lines, Framing::Length(0), Some(protocol), context);
                 self.stage = Stage::Discarding;
             }
         }
@@ -80,29 +81,32 @@ impl Exchange {
     }
 
     #[inline]
-    fn respond_whole<R>(&mut self, response: &Response, chunk: Chunk, context: &mut Context<R>) {
-        let bodiless = is_bodiless(response.status);
+    fn respond_whole<R>(&mut self, lines: &Lines, chunk: Chunk, context: &mut Context<R>) {
+        let bodiless = is_bodiless(lines.status);
         let framing = if bodiless {
             Framing::None
         } else {
             Framing::Length(chunk.len() as u64)
         };
-        self.push_head(response, framing, None, context);
+        self.push_head(lines, framing, None, context);
         if !bodiless && !self.request.head_only && !chunk.is_empty() {
             self.output.push(chunk, &mut context.supply);
         }
         self.stage = Stage::Discarding;
+        if self.inbound.is_none() && self.request.keep_alive {
+            self.turn_to_next();
+        }
     }
 
     fn respond_stream<R: Ring>(
         &mut self,
-        response: &Response,
+        lines: &Lines,
         stream: std::pin::Pin<Box<dyn Chunks>>,
         length: Option<u64>,
         socket: &mut Socket,
         context: &mut Context<R>,
     ) {
-        let bodiless = is_bodiless(response.status);
+        let bodiless = is_bodiless(lines.status);
         let (framing, coding) = match length {
             _ if bodiless => (Framing::None, Coding::Raw),
             Some(length) => (Framing::Length(length), Coding::Length(length)),
@@ -121,7 +125,7 @@ impl Exchange {
             // The stream may read the body, and then it is too late: interim responses come first (RFC 9110 §15.2).
             self.push_continue(context);
         }
-        self.push_head(response, framing, None, context);
+        self.push_head(lines, framing, None, context);
         if !has_body {
             self.stage = Stage::Discarding;
             return;
@@ -135,13 +139,13 @@ impl Exchange {
 
     fn respond_upgrade<R: Ring>(
         &mut self,
-        response: &Response,
+        lines: &Lines,
         protocol: FieldValue<'static>,
         run: UpgradeRun,
         socket: &mut Socket,
         context: &mut Context<R>,
     ) {
-        self.push_head(response, Framing::None, Some(protocol), context);
+        self.push_head(lines, Framing::None, Some(protocol), context);
         let input = Pipe::new(Rc::clone(&context.shared), socket.key);
         let output = Pipe::new(Rc::clone(&context.shared), socket.key);
         let upgraded = Upgraded::new(Rc::clone(&input), Rc::clone(&output));
@@ -256,11 +260,12 @@ impl Exchange {
         if status == StatusCode::METHOD_NOT_ALLOWED {
             // RFC 9110 §15.5.6: what is allowed must be said; here that is every method but CONNECT.
             let pushed = response
+                .lines
                 .fields
                 .push("Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE");
             debug_assert!(pushed.is_ok());
         }
-        self.push_head(&response, Framing::Length(reason.len() as u64), None, context);
+        self.push_head(&response.lines, Framing::Length(reason.len() as u64), None, context);
         if !self.request.head_only {
             self.output.push(reason, &mut context.supply);
         }
@@ -273,21 +278,21 @@ impl Exchange {
     #[inline]
     fn push_head<R>(
         &mut self,
-        response: &Response,
+        lines: &Lines,
         framing: Framing,
         upgrade: Option<FieldValue<'static>>,
         context: &mut Context<R>,
     ) {
         let persistence = match self.request.keep_alive {
-            _ if response.status == StatusCode::SWITCHING_PROTOCOLS => Persistence::Upgrade,
+            _ if lines.status == StatusCode::SWITCHING_PROTOCOLS => Persistence::Upgrade,
             false => Persistence::Close,
             true if self.request.is_1_0 => Persistence::KeepAliveExplicit,
             true => Persistence::KeepAlive,
         };
         let head = response::Head {
-            status: response.status,
-            content_type: response.content_type,
-            fields: response.fields.as_bytes(),
+            status: lines.status,
+            content_type: lines.content_type,
+            fields: lines.fields.as_bytes(),
             framing,
             persistence,
             upgrade,

@@ -86,13 +86,21 @@ fn parse_strictly(window: &[u8], start: usize, limits: &Limits) -> Result<Option
 const EMPTY_LINES_BYTES_MAX: usize = 4;
 
 /// Where the head starts, and the bytes from there on that may be examined.
+#[inline]
 fn window<'a>(input: &'a [u8], limits: &Limits) -> (usize, &'a [u8]) {
     let (start, rest) = match input {
-        [b'\r', b'\n', b'\r', b'\n', rest @ ..] => (EMPTY_LINES_BYTES_MAX, rest),
-        [b'\r', b'\n', rest @ ..] => (2, rest),
+        [b'\r', ..] => without_empty_lines(input),
         _ => (0, input),
     };
     (start, &rest[..rest.len().min(limits.head_bytes())])
+}
+
+fn without_empty_lines(input: &[u8]) -> (usize, &[u8]) {
+    match input {
+        [b'\r', b'\n', b'\r', b'\n', rest @ ..] => (EMPTY_LINES_BYTES_MAX, rest),
+        [b'\r', b'\n', rest @ ..] => (2, rest),
+        _ => (0, input),
+    }
 }
 
 /// Whether `input`, which starts where the previous message ended, has only the empty lines that are ignored, or the
