@@ -322,7 +322,6 @@ impl Exchange {
             }
             News::Finished(_) | News::Moved => {}
         }
-        self.advance(socket, context);
     }
 
     /// When the exchange has waited long enough; none while only the handler is awaited, or a buffer to receive with.

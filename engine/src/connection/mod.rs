@@ -93,13 +93,10 @@ impl Connection {
                     exchange.waiting_since = exchange.is_first.then_some(self.idle_since);
                     exchange
                 });
-                exchange.receive(view, &mut self.socket, context);
+                exchange.receive(view, context);
             }
             Ok(None) => {
                 self.socket.ended = true;
-                if let Some(exchange) = &mut self.exchange {
-                    exchange.advance(&mut self.socket, context);
-                }
             }
             Err(Errno(libc::ENOBUFS)) => self.socket.handle_starved(context),
             Err(Errno(libc::ECANCELED | libc::EINTR | libc::EAGAIN)) => {}
@@ -128,7 +125,6 @@ impl Connection {
         };
         match exchange.handle_sent(outcome, transmission, context) {
             Ok(()) => {
-                exchange.advance(&mut self.socket, context);
                 self.socket.touch(context);
                 Fate::Open
             }
@@ -163,10 +159,7 @@ impl Connection {
 
     /// The connection had more to do than one round allows; here is its next one.
     pub(crate) fn handle_turn<R: Ring>(&mut self, context: &mut Context<R>) {
-        if let Some(exchange) = &mut self.exchange {
-            exchange.advance(&mut self.socket, context);
-            self.socket.touch(context);
-        }
+        self.socket.touch(context);
     }
 
     /// There are receive buffers again, as there were not since then.
@@ -213,6 +206,7 @@ impl Connection {
             self.socket.pace(0, context);
             return Fate::Open;
         };
+        exchange.advance(&mut self.socket, context);
         if exchange.settle(&mut self.socket, context) == Fate::Closed {
             return self.close(context);
         }

@@ -26,7 +26,7 @@ const REQUESTS_PER_ROUND: u32 = 64;
 
 impl Exchange {
     /// Bytes have come.
-    pub(super) fn receive<R: Ring>(&mut self, view: View, socket: &mut Socket, context: &mut Context<R>) {
+    pub(super) fn receive<R>(&mut self, view: View, context: &mut Context<R>) {
         self.handle_progress(view.len(), context);
         if self.stage == Stage::Head && !self.is_first && self.input.is_blank() {
             self.waiting_since = None; // What was waited for was a request's beginning; now it is the rest of its head.
@@ -41,14 +41,12 @@ impl Exchange {
                     self.stage = Stage::Ending;
                 }
             }
-            _ => {
-                self.input.push(view);
-                self.advance(socket, context);
-            }
+            _ => self.input.push(view),
         }
     }
 
-    /// Goes on as far as what has been received, handled and sent allows.
+    /// Goes on as far as what has been received, handled and sent allows. Once a round, when all that came in it is here: a
+    /// handler then finds its body there, and need not wait for it as a task.
     pub(super) fn advance<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) {
         loop {
             let goes_on = match self.stage {
