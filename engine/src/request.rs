@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -33,73 +34,91 @@ use crate::shared::Shared;
 /// # Ok::<(), ringlane::Error>(())
 /// ```
 pub struct Request {
+    /// Taken by `drop` alone.
+    inner: ManuallyDrop<Box<Inner>>,
+}
+
+/// What a request is. It is written once, in memory that is used again, and stays there while the request is moved through
+/// its handler's futures: copying it with each of these moves cost more than parsing did.
+pub(crate) struct Inner {
     head: Head,
     /// The bytes of the head; `head`'s offsets are relative to their start.
     bytes: Chunk,
     body: Body,
     key: Key,
-    shared: Rc<Shared>,
+    /// None only between two requests.
+    shared: Option<Rc<Shared>>,
 }
 
 impl Request {
-    pub(crate) fn new(head: Head, bytes: Chunk, key: Key, shared: Rc<Shared>) -> Request {
+    pub(crate) fn new(head: Head, bytes: Chunk, key: Key, shared: &Rc<Shared>) -> Request {
+        let inner = match shared.take_request() {
+            Some(mut inner) => {
+                (inner.head, inner.bytes, inner.key) = (head, bytes, key);
+                inner.shared = Some(Rc::clone(shared));
+                inner
+            }
+            None => Box::new(Inner {
+                head,
+                bytes,
+                body: Body::default(),
+                key,
+                shared: Some(Rc::clone(shared)),
+            }),
+        };
         Request {
-            head,
-            bytes,
-            body: Body::default(),
-            key,
-            shared,
+            inner: ManuallyDrop::new(inner),
         }
     }
 
     pub(crate) fn set_body(&mut self, body: Body) {
-        self.body = body;
+        self.inner.body = body;
     }
 
     /// The method (RFC 9110 §9).
     pub fn method(&self) -> &Method {
-        self.head.method()
+        self.inner.head.method()
     }
 
     /// The request target as sent (RFC 9112 §3.2).
     pub fn target(&self) -> &str {
-        self.head.target(&self.bytes)
+        self.inner.head.target(&self.inner.bytes)
     }
 
     /// The target's path, as sent (percent-encoding is left as it is); `*` for `OPTIONS *`.
     pub fn path(&self) -> &str {
-        self.head.path(&self.bytes)
+        self.inner.head.path(&self.inner.bytes)
     }
 
     /// The target's query without its `?`, as sent; none where there is no `?`.
     pub fn query(&self) -> Option<&str> {
-        self.head.query(&self.bytes)
+        self.inner.head.query(&self.inner.bytes)
     }
 
     /// HTTP/1.1 or HTTP/1.0.
     pub fn version(&self) -> Version {
-        self.head.version()
+        self.inner.head.version()
     }
 
     /// The value of the first field of this name, in any case; without the whitespace around it.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.head.field(&self.bytes, name)
+        self.inner.head.field(&self.inner.bytes, name)
     }
 
     /// All fields in the order in which they came, names as sent.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.head.fields(&self.bytes)
+        self.inner.head.fields(&self.inner.bytes)
     }
 
     /// The body; reading it is what receives it.
     pub fn body(&self) -> Body {
-        self.body.clone()
+        self.inner.body.clone()
     }
 
     /// Whether the client asks to change the protocol (RFC 9110 §7.8): only then may the response be
     /// [`Response::upgrade`](crate::Response::upgrade).
     pub fn wants_upgrade(&self) -> bool {
-        self.head.upgrade()
+        self.inner.head.upgrade()
     }
 
     /// The address of the peer. It is asked of the system each time (getpeername(2)).
@@ -108,7 +127,23 @@ impl Request {
     ///
     /// `NotConnected` once the connection is gone.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.shared.peer(self.key)
+        match &self.inner.shared {
+            Some(shared) => shared.peer(self.inner.key),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl Drop for Request {
+    /// Lets go of what the request held, and gives its memory back.
+    fn drop(&mut self) {
+        // SAFETY: this is the only place that takes it, and nothing uses the request afterwards.
+        let mut inner = unsafe { ManuallyDrop::take(&mut self.inner) };
+        inner.bytes = Chunk::default();
+        inner.body = Body::default();
+        if let Some(shared) = inner.shared.take() {
+            shared.recycle_request(inner);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::task::Waker;
 use ringlane_pool::Key;
 
 use crate::handler::Outcome;
+use crate::request;
 
 /// Something that happened on the handlers' side of a connection.
 pub(crate) enum News {
@@ -27,6 +28,9 @@ pub(crate) struct Shared {
     inbox: RefCell<Vec<(Key, News)>>,
     /// Wakes the loop's task while it is parked; taken with the first news.
     parked: Cell<Option<Waker>>,
+    /// The memory of requests that are over.
+    #[expect(clippy::vec_box, reason = "the box is what a request is moved as")]
+    spare_requests: RefCell<Vec<Box<request::Inner>>>,
     /// The generation and socket of each connection's slot; the socket is -1 where there is none.
     sockets: RefCell<Vec<(u32, RawFd)>>,
     /// Tasks that belong to connections and have not ended.
@@ -37,6 +41,9 @@ pub(crate) struct Shared {
     /// What one of them may.
     stream_bytes_max: Cell<usize>,
 }
+
+/// How many requests' memory a core keeps for their next use.
+const SPARE_REQUESTS_MAX: usize = 256;
 
 /// What a stream may have queued however many there are.
 const ROOM_MIN: usize = 1024;
@@ -57,6 +64,19 @@ impl Shared {
 
     pub(crate) fn has_news(&self) -> bool {
         !self.inbox.borrow().is_empty()
+    }
+
+    /// The memory of a request that is over, if there is any.
+    pub(crate) fn take_request(&self) -> Option<Box<request::Inner>> {
+        self.spare_requests.borrow_mut().pop()
+    }
+
+    /// Keeps a request's memory for its next use.
+    pub(crate) fn recycle_request(&self, inner: Box<request::Inner>) {
+        let mut spares = self.spare_requests.borrow_mut();
+        if spares.len() < SPARE_REQUESTS_MAX {
+            spares.push(inner);
+        }
     }
 
     /// Swaps the news with an empty vector, so that both keep their memory.

@@ -135,7 +135,7 @@ impl Exchange {
             self.offered = offered(&head, &bytes);
         }
         let framing = head.framing();
-        let mut request = Request::new(head, bytes, socket.key, Rc::clone(&context.shared));
+        let mut request = Request::new(head, bytes, socket.key, &context.shared);
         if framing == Framing::None {
             self.request.expects_continue = false;
         } else if !self.open_body(framing, &mut request, socket, context) {
