@@ -57,6 +57,7 @@ pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> 
         source,
     };
     let mut turned = Instant::now();
+    let mut quiet = 0;
     loop {
         let pending = core.shared().tasks() > 0;
         let wait = match core.next_wait() {
@@ -64,11 +65,15 @@ pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> 
             None => Wait::UpTo(SLICE),
             Some(next) => Wait::UpTo(next.min(SLICE)),
         };
+        if wait != Wait::No {
+            core.tick(true);
+        }
         let happened = core.turn(wait).map_err(failed)?;
         if let Some(cut) = core.stopped() {
             return Ok(cut);
         }
         if happened {
+            quiet = 0;
             if core.time() - turned > if pending { TURN_EVERY_PENDING } else { TURN_EVERY } {
                 Timer::new(TURN).await;
                 turned = core.time();
@@ -77,10 +82,21 @@ pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> 
             }
             continue;
         }
+        // A tick may come right behind the last completion: only the second one in a row ends a quiet slice.
+        quiet += 1;
+        if quiet < 2 && !pending {
+            continue;
+        }
+        quiet = 0;
         core.prepare_to_park();
+        // The end of the tick may take two rounds, and must not be what is signalled.
+        core.tick(false);
+        let mut happened = core.turn(Wait::No).map_err(failed)?;
+        happened |= core.turn(Wait::No).map_err(failed)?;
         core.signal(true);
         // What came before the signal was on would wake nobody: one more look, and another where that left work undone.
-        if !core.turn(Wait::No).map_err(failed)? && core.is_quiet() {
+        happened |= core.turn(Wait::No).map_err(failed)?;
+        if !happened && core.is_quiet() {
             parking.park(core).await;
             if parking.broken.get() {
                 return Err(Error::System {

@@ -132,8 +132,8 @@ impl<R: Ring> Core<R> {
     fn work(&mut self) -> bool {
         let mut happened = false;
         while let Some(completion) = self.context.ring.next_completion() {
+            happened |= !matches!(completion, Completion::Ticked);
             self.handle_completion(completion);
-            happened = true;
         }
         happened |= self.handle_put_off();
         happened |= self.handle_news();
@@ -206,6 +206,7 @@ impl<R: Ring> Core<R> {
                 self.open_accepted();
             }
             Completion::Readable => self.handle_order(),
+            Completion::Ticked => {}
         }
     }
 
@@ -447,6 +448,11 @@ impl<R: Ring> Core<R> {
 
     pub(crate) fn shared(&self) -> &Rc<Shared> {
         &self.context.shared
+    }
+
+    /// Switches the tick of the ring, which a hot core waits with.
+    pub(crate) fn tick(&mut self, on: bool) {
+        self.context.ring.tick(on);
     }
 
     /// Switches the signalling of completions to a parked core.

@@ -572,5 +572,7 @@ impl Ring for Simulated {
 
     fn lend_less(&mut self) {}
 
+    fn tick(&mut self, _on: bool) {}
+
     fn signal(&mut self, _on: bool) {}
 }

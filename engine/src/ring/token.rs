@@ -24,6 +24,8 @@ pub(super) enum Token {
     SendAtOnce(u32),
     /// The watch on a descriptor.
     Watch,
+    /// The tick.
+    Tick,
     /// Cancels and closes: nobody waits for their completions, which come only when they fail.
     Unattended,
 }
@@ -41,6 +43,7 @@ impl Token {
             Token::Watch => (4, 0, 0),
             Token::HangUp(key) => (5, key.generation(), key.index()),
             Token::SendAtOnce(index) => (AT_ONCE, 0, index),
+            Token::Tick => (7, 0, 0),
         };
         debug_assert!(generation < 1 << 24);
         kind << 56 | u64::from(generation) << 32 | u64::from(index)
@@ -63,6 +66,7 @@ impl Token {
             4 => Token::Watch,
             5 => Token::HangUp(Key::from_parts(index, generation)),
             AT_ONCE => Token::SendAtOnce(index),
+            7 => Token::Tick,
             _ => Token::Unattended,
         }
     }
@@ -77,6 +81,7 @@ mod tests {
         for token in [
             Token::Accept,
             Token::Watch,
+            Token::Tick,
             Token::Unattended,
             Token::Send(0),
             Token::Send(u32::MAX),

@@ -44,9 +44,22 @@ pub(crate) struct Uring {
     unsent: Vec<Completion>,
     /// Entries that found the submission queue full, oldest first.
     waiting: VecDeque<squeue::Entry>,
+    tick: Tick,
     /// Signals completions to a parked core; kept open as long as the ring is.
     eventfd: OwnedFd,
 }
+
+/// Where the tick stands: a timeout that is set again each time it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tick {
+    Off,
+    On,
+    /// Its removal is under way.
+    Ending,
+}
+
+/// The width of a tick. The kernel reads it when the timeout is submitted.
+static TICK: Timespec = Timespec::new().nsec(1_000_000);
 
 impl Uring {
     /// Sets up the ring of the calling thread; `eventfd` is signalled while [`Ring::signal`] is on.
@@ -65,6 +78,7 @@ impl Uring {
             taken: 0,
             unsent: Vec::new(),
             waiting: VecDeque::new(),
+            tick: Tick::Off,
             eventfd,
         };
         uring.signal(false);
@@ -113,6 +127,19 @@ impl Uring {
         self.push_unattended(opcode::AsyncCancel::new(token.to_bits()).build());
     }
 
+    fn push_tick(&mut self) {
+        let entry = opcode::Timeout::new(&TICK).build();
+        self.push(entry.user_data(Token::Tick.to_bits()));
+    }
+
+    /// The timeout is over, or removed.
+    fn handle_tick(&mut self) {
+        match self.tick {
+            Tick::On => self.push_tick(),
+            Tick::Off | Tick::Ending => self.tick = Tick::Off,
+        }
+    }
+
     /// Enters the kernel, unless there is nothing to say and nothing to hear.
     fn submit(&mut self, wait: Wait) -> io::Result<()> {
         self.push_waiting();
@@ -122,6 +149,9 @@ impl Uring {
         };
         let completed = !self.ring.completion().is_empty();
         let result = match wait {
+            Wait::UpTo(_) if !completed && self.waiting.is_empty() && self.tick == Tick::On => {
+                self.ring.submit_and_wait(1)
+            }
             Wait::UpTo(limit) if !completed && self.waiting.is_empty() => {
                 let limit = Timespec::from(limit);
                 self.ring
@@ -212,6 +242,7 @@ fn interpret(
             hung_up.then_some(Completion::HungUp { key })
         }
         Token::Watch => Some(Completion::Readable),
+        Token::Tick => Some(Completion::Ticked),
         Token::SendAtOnce(_) | Token::Unattended => None,
     }
 }
@@ -335,6 +366,9 @@ impl Ring for Uring {
         while let Some(entry) = self.completed.get(self.taken) {
             self.taken += 1;
             let completion = interpret(entry, &mut self.buffers, &mut self.lent);
+            if let Some(Completion::Ticked) = completion {
+                self.handle_tick();
+            }
             if completion.is_some() {
                 return completion;
             }
@@ -362,6 +396,20 @@ impl Ring for Uring {
 
     fn lend_less(&mut self) {
         self.buffers.lend_less();
+    }
+
+    fn tick(&mut self, on: bool) {
+        match self.tick {
+            Tick::Off if on => {
+                self.push_tick();
+                self.tick = Tick::On;
+            }
+            Tick::On if !on => {
+                self.push_unattended(opcode::TimeoutRemove::new(Token::Tick.to_bits()).build());
+                self.tick = Tick::Ending;
+            }
+            _ => {}
+        }
     }
 
     fn signal(&mut self, on: bool) {
