@@ -66,7 +66,7 @@ fn a_response_has_what_its_handler_gave_and_what_framing_needs() {
         .iter()
         .map(|(name, _)| name.to_ascii_lowercase())
         .collect();
-    assert_eq!(names, ["content-type", "content-length", "date"]);
+    assert_eq!(names, ["date", "content-type", "content-length"]);
     assert_eq!(answer.field("content-type"), Some("text/plain; charset=utf-8"));
     assert_eq!(answer.field("content-length"), Some("9"));
 
