@@ -286,11 +286,12 @@ impl Run {
             }
             5 => {
                 let (which, count) = (program.argument(), program.argument() % 8);
-                self.harness.ring.faults(|faults| match which % 5 {
+                self.harness.ring.faults(|faults| match which % 6 {
                     0 => faults.buffers_missing = count,
                     1 => faults.receives_ending = count,
                     2 => faults.receives_interrupted = count,
                     3 => faults.sends_interrupted = count,
+                    4 => faults.steps_blocked = count,
                     _ => faults.cancel_lag = count as u64 % 3,
                 });
             }

@@ -63,8 +63,8 @@ where
     }
 
     fn start(&mut self, request: Request, response: &mut Option<Response>) -> Started {
-        let call = (self.make)(Rc::clone(&self.service), request);
-        match self.place.poll(call, response) {
+        let (make, service) = (&self.make, &self.service);
+        match self.place.poll(|| make(Rc::clone(service), request), response) {
             Polled::Ready => Started::Ended,
             Polled::Pending(call) => Started::Pending(call),
             Polled::Panicked => Started::Panicked,
@@ -83,10 +83,12 @@ enum Polled<F> {
 }
 
 impl<F: Future> Place<F> {
-    /// Polls a future once, and drops it where that was all.
-    fn poll(&mut self, future: F, output: &mut Option<F::Output>) -> Polled<F> {
+    /// Polls a future once, and drops it where that was all. It is made where it is polled: moving it there would copy all the
+    /// room that it has for its later states.
+    #[inline(always)]
+    fn poll(&mut self, make: impl FnOnce() -> F, output: &mut Option<F::Output>) -> Polled<F> {
         let mut place = self.0.take().unwrap_or_else(Box::new_uninit);
-        place.write(future);
+        place.write(make());
         let is_ready = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: the future was written just above. It is boxed and is not moved from here on until it is dropped in
             // place, here or below, or the box is given away as a pinned one.
@@ -157,7 +159,7 @@ mod tests {
         let mut place = Place(None);
         let mut poll = |pending, panics, drop_panics| {
             let mut output = None;
-            let polled = place.poll(call(&drops, pending, panics, drop_panics), &mut output);
+            let polled = place.poll(|| call(&drops, pending, panics, drop_panics), &mut output);
             (polled, output)
         };
         let (Polled::Ready, Some(first)) = poll(false, false, false) else {

@@ -87,7 +87,10 @@ impl Harness {
     }
 
     fn is_quiet(&self) -> bool {
-        self.ring.is_quiet() && self.core.context.put_off.is_empty() && !self.core.context.shared.has_news()
+        self.ring.is_quiet()
+            && self.core.context.put_off.is_empty()
+            && self.core.context.touched.is_empty()
+            && !self.core.context.shared.has_news()
     }
 
     /// The server is told to stop.

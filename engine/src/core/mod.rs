@@ -118,7 +118,7 @@ impl<R: Ring> Core<R> {
 
     /// One round. True where anything happened in it.
     pub(crate) fn turn(&mut self, wait: Wait) -> io::Result<bool> {
-        let wait = if self.context.put_off.is_empty() {
+        let wait = if self.context.put_off.is_empty() && self.context.touched.is_empty() {
             wait
         } else {
             Wait::No
@@ -285,8 +285,12 @@ impl<R: Ring> Core<R> {
         }
     }
 
-    /// Gives every connection to which something happened the end of its round.
+    /// Gives every connection to which something happened the end of its round; not while answers of an earlier round have
+    /// not been handed to the kernel, of which a rest may come back: what is queued now could overtake it.
     fn end_round(&mut self) {
+        if self.context.ring.is_blocked() {
+            return;
+        }
         let mut touched = std::mem::take(&mut self.context.touched);
         for key in touched.drain(..) {
             if let Some(connection) = self.connections.get_mut(key) {
@@ -363,6 +367,9 @@ impl<R: Ring> Core<R> {
         let Stopping::Draining { idle_until, until } = self.stopping else {
             return;
         };
+        if self.context.ring.is_blocked() {
+            return; // As above: what is closed now might have a rest to send.
+        }
         let now = self.context.clock.now();
         if now >= idle_until && !std::mem::replace(&mut self.context.closes_idle, true) {
             let idle: Vec<Key> = self
@@ -437,6 +444,7 @@ impl<R: Ring> Core<R> {
     pub(crate) fn is_quiet(&mut self) -> bool {
         self.context.ring.is_quiet()
             && self.context.put_off.is_empty()
+            && self.context.touched.is_empty()
             && !self.context.shared.has_news()
             && self.stopped().is_none()
     }

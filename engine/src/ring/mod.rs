@@ -65,8 +65,13 @@ pub(crate) trait Ring {
     /// Sends a short block with the next [`enter`](Ring::enter), all of it and without a completion; only what the socket
     /// does not take at once comes back, with [`Completion::Unsent`] of that same `enter`.
     ///
-    /// Nothing else may be under way or queued for the socket, nor be queued behind it, that must not overtake a rest.
+    /// Nothing else may be under way for the socket, and nothing may be queued for it that must not overtake a rest, before
+    /// [`enter`](Ring::enter) has returned and [`is_blocked`](Ring::is_blocked) says no.
     fn send_at_once(&mut self, socket: RawFd, key: Key, block: Chunk);
+
+    /// Whether the last [`enter`](Ring::enter) left blocks behind that are to be sent at once: the kernel took no more
+    /// operations for the moment.
+    fn is_blocked(&self) -> bool;
 
     /// Ends a send; it completes with what was sent until then, or as cancelled.
     fn cancel_send(&mut self, sending: Sending);

@@ -23,6 +23,8 @@ pub(crate) struct Faults {
     pub(crate) send_bytes_max: usize,
     /// Sends that are interrupted before they have sent anything (`EINTR`).
     pub(crate) sends_interrupted: usize,
+    /// Steps in which the kernel takes no blocks that are to be sent at once.
+    pub(crate) steps_blocked: usize,
     /// Receives that find no buffer.
     pub(crate) buffers_missing: usize,
     /// Receives whose bytes are the last of their multishot, as after an overflow of the completion queue.
@@ -40,6 +42,7 @@ impl Default for Faults {
         Faults {
             send_bytes_max: usize::MAX,
             sends_interrupted: 0,
+            steps_blocked: 0,
             buffers_missing: 0,
             receives_ending: 0,
             receives_interrupted: 0,
@@ -64,6 +67,8 @@ pub(crate) struct Kernel {
     sends: Slab<(RawFd, Key, Box<Transmission>)>,
     /// Blocks to be sent in the next step or given back, in order.
     at_once: Vec<(RawFd, Key, Chunk)>,
+    /// The last step left them.
+    blocked: bool,
     /// Each with the step in which it takes effect.
     cancellations: Vec<(u64, Cancellation)>,
     completions: VecDeque<Completion>,
@@ -121,6 +126,7 @@ impl Simulated {
             ghosts: Vec::new(),
             sends: Slab::new(),
             at_once: Vec::new(),
+            blocked: false,
             cancellations: Vec::new(),
             completions: VecDeque::new(),
             taken_over: VecDeque::new(),
@@ -256,8 +262,11 @@ impl Kernel {
     /// to be cancelled by now.
     fn step(&mut self) {
         self.now += 1;
-        for (socket, key, block) in std::mem::take(&mut self.at_once) {
-            self.send_at_once(socket, key, block);
+        self.blocked = !self.at_once.is_empty() && used_up(&mut self.faults.steps_blocked);
+        if !self.blocked {
+            for (socket, key, block) in std::mem::take(&mut self.at_once) {
+                self.send_at_once(socket, key, block);
+            }
         }
         self.accept_one();
         let sockets: Vec<RawFd> = self.sockets.keys().copied().collect();
@@ -493,6 +502,10 @@ impl Ring for Simulated {
             assert!(!peer.closed && !peer.finished, "a send comes behind the end");
             kernel.at_once.push((socket, key, block));
         });
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.with(|kernel| kernel.blocked)
     }
 
     fn cancel_send(&mut self, sending: Sending) {

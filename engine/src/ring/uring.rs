@@ -27,8 +27,9 @@ const COMPLETIONS: usize = 256;
 
 /// One core's io_uring.
 ///
-/// Memory is lent to the kernel in two ways: buffers through [`Buffers`], and the pieces of transmissions. Both are
-/// freed only after the final completion that names them; `drop` sees to that, and leaks what the kernel keeps.
+/// Memory is lent to the kernel in three ways: buffers through [`Buffers`], the pieces of transmissions, and blocks that are
+/// sent at once. The first two are freed only after the final completion that names them; `drop` sees to that, and leaks what
+/// the kernel keeps. The kernel has no use for a block once it has been submitted.
 pub(crate) struct Uring {
     ring: IoUring,
     buffers: Buffers,
@@ -37,6 +38,8 @@ pub(crate) struct Uring {
     /// Blocks to be sent at once, by the index in their token: until they have been submitted, and what was not sent of
     /// them has been taken over.
     at_once: Vec<(Key, Chunk)>,
+    /// The last `enter` left some of them unsubmitted.
+    blocked: bool,
     /// What the last `enter` took over from the completion queue, and how much of that has been taken.
     completed: Vec<cqueue::Entry>,
     taken: usize,
@@ -74,6 +77,7 @@ impl Uring {
             buffers,
             lent: Slab::new(),
             at_once: Vec::new(),
+            blocked: false,
             completed: Vec::with_capacity(COMPLETIONS),
             taken: 0,
             unsent: Vec::new(),
@@ -194,12 +198,12 @@ impl Uring {
                 }
             }
         }
-        if !self.at_once.is_empty() && self.waiting.is_empty() {
+        if !self.at_once.is_empty() {
             let submission = self.ring.submission();
             // What was submitted was carried out then and there, and the completions of all that failed were taken just now.
-            let is_through = submission.is_empty() && !submission.cq_overflow();
+            self.blocked = !submission.is_empty() || submission.cq_overflow() || !self.waiting.is_empty();
             drop(submission);
-            if is_through {
+            if !self.blocked {
                 self.at_once.clear();
             }
         }
@@ -326,6 +330,10 @@ impl Ring for Uring {
         self.push(entry);
     }
 
+    fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
     fn cancel_send(&mut self, sending: Sending) {
         self.cancel(Token::Send(sending.0));
     }
@@ -354,6 +362,10 @@ impl Ring for Uring {
     fn enter(&mut self, wait: Wait) -> io::Result<()> {
         self.buffers.refill();
         self.submit(wait)?;
+        // What found the queue full goes in now, unless the kernel takes no more.
+        while !self.waiting.is_empty() && self.ring.submission().is_empty() {
+            self.submit(Wait::No)?;
+        }
         self.collect();
         Ok(())
     }

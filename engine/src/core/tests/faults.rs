@@ -148,11 +148,12 @@ fn every_fault_of_the_kernel_is_made_good() {
         async |mut harness| {
             let whole = without_dates(&harness.answer(&[MIXED]).await);
             let pieces: Vec<&[u8]> = MIXED.chunks(20).collect();
-            let faults: [fn(&mut crate::ring::Faults); 6] = [
+            let faults: [fn(&mut crate::ring::Faults); 7] = [
                 |faults| faults.buffers_missing = 15,
                 |faults| faults.receives_ending = 15,
                 |faults| faults.receives_interrupted = 15,
                 |faults| faults.sends_interrupted = 5,
+                |faults| faults.steps_blocked = 15,
                 |faults| faults.cancel_lag = 1,
                 |faults| faults.cancel_lag = 3,
             ];
