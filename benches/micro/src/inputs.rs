@@ -4,7 +4,7 @@ use http::StatusCode;
 use ringlane::bench::Simulation;
 use ringlane::{Request, Response};
 use ringlane_pool::{Key, Options, Pool, Slots, View};
-use ringlane_protocol::response::{FieldLines, Framing, Head, Persistence};
+use ringlane_protocol::response::{FieldLines, FieldValue, Framing, Head, Persistence};
 
 /// The least that HTTP/1.1 takes.
 pub const MINIMAL: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -75,7 +75,7 @@ pub fn five_fields() -> FieldLines {
 pub fn hello_head(fields: &[u8]) -> Head<'_> {
     Head {
         status: StatusCode::OK,
-        content_type: Some("text/plain; charset=utf-8"),
+        content_type: FieldValue::new("text/plain; charset=utf-8"),
         fields,
         framing: Framing::Length(13),
         persistence: Persistence::KeepAlive,
