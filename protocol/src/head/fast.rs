@@ -31,7 +31,7 @@ pub(super) fn parse(window: &[u8], start: usize, limits: &Limits) -> Option<Head
 #[inline]
 fn request_line<'a>(window: &'a [u8], limits: &Limits) -> Option<(Line, &'a [u8])> {
     let (method, rest) = match window.split_first_chunk() {
-        Some((start, rest)) if start == b"GET " => (Method::Get, rest),
+        Some((b"GET ", rest)) => (Method::Get, rest),
         _ => other_method(window)?,
     };
     let target_start = window.len() - rest.len();
