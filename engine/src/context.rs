@@ -75,17 +75,18 @@ impl<R> Context<R> {
 
     /// Takes an exchange back that has nothing under way any more.
     pub(crate) fn recycle_exchange(&mut self, mut exchange: Box<Exchange>) {
-        self.exchanges -= 1;
         exchange.reset(&mut self.supply);
-        if self.spare_exchanges.len() < SPARE_EXCHANGES_MAX {
-            self.spare_exchanges.push(exchange);
-        }
+        self.keep_exchange(exchange);
     }
 
     /// Takes an exchange back that has come to its end in the ordinary way.
     pub(crate) fn recycle_over(&mut self, mut exchange: Box<Exchange>) {
-        self.exchanges -= 1;
         exchange.reset_over();
+        self.keep_exchange(exchange);
+    }
+
+    fn keep_exchange(&mut self, exchange: Box<Exchange>) {
+        self.exchanges -= 1;
         if self.spare_exchanges.len() < SPARE_EXCHANGES_MAX {
             self.spare_exchanges.push(exchange);
         }

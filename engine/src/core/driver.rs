@@ -6,7 +6,7 @@
 //!        ┌────────────────────────────────────┐
 //!        ▼                                    │
 //!   Hot: enter the ring, wait a slice ────────┘       every few milliseconds the executor gets its turn
-//!        │ a slice without anything, or tasks are to run
+//!        │ two ticks without anything between them, or tasks are to run
 //!        ▼
 //!   Parked: the eventfd signals completions; glommio sleeps until that, or the handlers' news, or a timer
 //! ```

@@ -13,17 +13,12 @@ use futures_util::StreamExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-
-const LISTEN_BACKLOG: i32 = 4096;
 
 static LARGE: [u8; 1 << 20] = [b'x'; 1 << 20];
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let address: SocketAddr = arguments.next().and_then(|a| a.parse().ok()).expect("ADDRESS THREADS");
-    let threads: usize = arguments.next().and_then(|n| n.parse().ok()).expect("ADDRESS THREADS");
+    let (address, threads) = peer_loop::arguments();
     let threads: Vec<_> = (0..threads)
         .map(|_| std::thread::spawn(move || run(address).expect("serves")))
         .collect();
@@ -36,7 +31,7 @@ fn run(address: SocketAddr) -> io::Result<()> {
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?
-        .block_on(serve(listen(address)?))
+        .block_on(serve(peer_loop::listen(address)?))
 }
 
 async fn serve(listener: std::net::TcpListener) -> io::Result<()> {
@@ -72,17 +67,4 @@ fn text(body: &'static [u8]) -> Response<Body> {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
-}
-
-fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking(),
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(LISTEN_BACKLOG)?;
-    Ok(socket.into())
 }

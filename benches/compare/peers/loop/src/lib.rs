@@ -1,5 +1,6 @@
-//! What the hand-written loops know of HTTP/1.1: where a head ends ([`Heads`]), or also what httparse makes of it
-//! ([`Exchange`]). Neither knows limits, timeouts or chunked bodies.
+//! What peers have in common: arguments and listeners of those with a runtime for each thread, and what the hand-written
+//! loops know of HTTP/1.1: where a head ends ([`Heads`]), or also what httparse makes of it ([`Exchange`]). Neither knows
+//! limits, timeouts or chunked bodies.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
