@@ -39,7 +39,7 @@ pub struct Request {
 }
 
 /// What a request is. It is written once, in memory that is used again, and stays there while the request is moved through
-/// its handler's futures: copying it with each of these moves cost more than parsing did.
+/// its handler's futures: copying what has just been written in smaller pieces stalls the processor.
 pub(crate) struct Inner {
     head: Head,
     /// The bytes of the head; `head`'s offsets are relative to their start.
