@@ -94,6 +94,11 @@ pub enum Error {
         /// The core on which it ran.
         core: usize,
     },
+    /// A service cannot be used as it is.
+    Service {
+        /// What is wrong and how to mend it.
+        problem: String,
+    },
     /// The drain limit passed with requests unanswered; their connections were cut.
     DrainTimeout {
         /// How many connections were cut.
@@ -121,7 +126,7 @@ impl fmt::Display for Error {
                     "{name} is no setting of ringlane: did you mean {nearest}? Unset it or correct its name"
                 )
             }
-            Error::Config { problem } => out.write_str(problem),
+            Error::Config { problem } | Error::Service { problem } => out.write_str(problem),
             Error::CoreUnavailable { core, allowed } => {
                 write!(out, "core {core} is not one that this process may use: choose from ")?;
                 list(out, allowed)?;

@@ -42,33 +42,55 @@
 #[doc(hidden)]
 pub mod bench;
 mod body;
+#[cfg(feature = "bridge")]
+pub mod bridge;
 mod chunk;
 mod config;
 mod connection;
 mod context;
 mod control;
 mod core;
+#[cfg(feature = "router")]
+mod erased;
 mod error;
+#[cfg(any(feature = "cookies", feature = "form", feature = "json"))]
+pub mod extract;
+#[cfg(feature = "router")]
+mod extras;
+#[cfg(feature = "files")]
+pub mod files;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzz;
 #[cfg(all(test, not(fuzzing)))]
 mod fuzz;
 mod handler;
+#[cfg(feature = "router")]
+pub mod layer;
 mod listener;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod pipe;
 mod request;
 mod response;
 mod ring;
+#[cfg(feature = "router")]
+pub mod router;
 mod server;
 mod service;
 mod shared;
+#[cfg(feature = "sse")]
+pub mod sse;
 mod supply;
 mod system;
 mod task;
 mod timers;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod upgrade;
 mod usage;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 pub use bytes::Bytes;
 pub use http::{Method, StatusCode, Version};

@@ -12,6 +12,8 @@ use ringlane_protocol::head::Head;
 
 use crate::body::Body;
 use crate::chunk::Chunk;
+#[cfg(feature = "router")]
+use crate::extras::Extras;
 use crate::shared::Shared;
 
 /// A request whose head has arrived whole and has been found valid (RFC 9112 §3, §5; RFC 9110 §7).
@@ -48,6 +50,8 @@ pub(crate) struct Inner {
     key: Key,
     /// None only between two requests.
     shared: Option<Rc<Shared>>,
+    #[cfg(feature = "router")]
+    extras: Extras,
 }
 
 impl Request {
@@ -64,6 +68,8 @@ impl Request {
                 body: Body::default(),
                 key,
                 shared: Some(Rc::clone(shared)),
+                #[cfg(feature = "router")]
+                extras: Extras::default(),
             }),
         };
         Request {
@@ -134,6 +140,17 @@ impl Request {
     }
 }
 
+#[cfg(feature = "router")]
+impl Request {
+    pub(crate) fn extras(&self) -> &Extras {
+        &self.inner.extras
+    }
+
+    pub(crate) fn extras_mut(&mut self) -> &mut Extras {
+        &mut self.inner.extras
+    }
+}
+
 impl Drop for Request {
     /// Lets go of what the request held, and gives its memory back.
     fn drop(&mut self) {
@@ -141,6 +158,8 @@ impl Drop for Request {
         let mut inner = unsafe { ManuallyDrop::take(&mut self.inner) };
         inner.bytes = Chunk::default();
         inner.body = Body::default();
+        #[cfg(feature = "router")]
+        inner.extras.clear();
         if let Some(shared) = inner.shared.take() {
             shared.recycle_request(inner);
         }

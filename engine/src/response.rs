@@ -80,18 +80,18 @@ where
 impl Response {
     /// A response without a body. A status below 200 cannot be a final answer and becomes 500.
     pub fn new(status: StatusCode) -> Response {
-        Response::with_body(StatusCode::OK, None, ResponseBody::Whole(Chunk::default())).with_status(status)
+        Response::made(StatusCode::OK, None, ResponseBody::Whole(Chunk::default())).with_status(status)
     }
 
     /// 200 with text: `Content-Type: text/plain; charset=utf-8`.
     pub fn text(text: impl Into<Chunk>) -> Response {
-        Response::with_body(StatusCode::OK, Some(TEXT), ResponseBody::Whole(text.into()))
+        Response::made(StatusCode::OK, Some(TEXT), ResponseBody::Whole(text.into()))
     }
 
     /// 200 with bytes of a given type. They are sent from where they lie; small ones are copied. A type with control bytes is
     /// left out.
     pub fn bytes(content_type: &'static str, bytes: impl Into<Chunk>) -> Response {
-        Response::with_body(
+        Response::made(
             StatusCode::OK,
             FieldValue::new(content_type),
             ResponseBody::Whole(bytes.into()),
@@ -111,7 +111,7 @@ impl Response {
             stream: Box::pin(stream),
             length: None,
         };
-        Response::with_body(StatusCode::OK, FieldValue::new(content_type), body)
+        Response::made(StatusCode::OK, FieldValue::new(content_type), body)
     }
 
     /// As [`Response::stream`], for a body whose length in bytes is known: it is sent with `Content-Length` instead of in
@@ -127,7 +127,7 @@ impl Response {
             stream: Box::pin(stream),
             length: Some(length),
         };
-        Response::with_body(StatusCode::OK, FieldValue::new(content_type), body)
+        Response::made(StatusCode::OK, FieldValue::new(content_type), body)
     }
 
     /// 101: hands the connection over as a raw stream of bytes (RFC 9110 §7.8). `run` is called once the response is on
@@ -166,7 +166,7 @@ impl Response {
             "{protocol:?} is not a protocol name"
         );
         let run: UpgradeRun = Box::new(|upgraded| Box::pin(run(upgraded)));
-        Response::with_body(
+        Response::made(
             StatusCode::SWITCHING_PROTOCOLS,
             None,
             ResponseBody::Upgrade {
@@ -177,7 +177,7 @@ impl Response {
     }
 
     #[inline]
-    fn with_body(status: StatusCode, content_type: Option<FieldValue<'static>>, body: ResponseBody) -> Response {
+    fn made(status: StatusCode, content_type: Option<FieldValue<'static>>, body: ResponseBody) -> Response {
         Response {
             lines: Lines {
                 status,
@@ -213,6 +213,66 @@ impl Response {
             self.lines.content_type = None;
         }
         Ok(self)
+    }
+
+    /// The value of the first field of this name, in whatever case; the engine's own fields are not there yet.
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        match self.lines.content_type {
+            Some(value) if name.eq_ignore_ascii_case("content-type") => Some(value.as_str().as_bytes()),
+            _ => self.lines.fields.find(name),
+        }
+    }
+
+    /// The fields, name and value each, in the order in which they are sent; the engine's own are not there yet.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let content_type = self.lines.content_type.iter();
+        content_type
+            .map(|value| ("Content-Type", value.as_str().as_bytes()))
+            .chain(self.lines.fields.iter())
+    }
+
+    /// Sets a field: adds it, and removes all others of this name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Response::header`]; then nothing has changed.
+    pub fn set_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
+        FieldLines::new().push(name, value.as_ref())?;
+        self.remove_header(name);
+        self.lines.fields.push(name, value.as_ref())
+    }
+
+    /// Adds a field behind those that are there, of whatever name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Response::header`]; then nothing has changed.
+    pub fn add_header(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
+        self.lines.fields.push(name, value.as_ref())
+    }
+
+    /// Removes all fields of this name, in whatever case, and says whether there were any.
+    pub fn remove_header(&mut self, name: &str) -> bool {
+        let had_type = name.eq_ignore_ascii_case("content-type") && self.lines.content_type.take().is_some();
+        self.lines.fields.remove(name) || had_type
+    }
+
+    /// The bytes of a whole body, perhaps none; `None` for a stream or an upgrade.
+    pub fn body(&self) -> Option<&[u8]> {
+        match &self.body {
+            ResponseBody::Whole(chunk) => Some(chunk),
+            ResponseBody::Stream { .. } | ResponseBody::Upgrade { .. } => None,
+        }
+    }
+
+    /// Replaces the body, whatever it was, by a whole one; status and fields stay. An upgrade becomes a 200.
+    #[must_use]
+    pub fn with_body(mut self, bytes: impl Into<Chunk>) -> Response {
+        if matches!(self.body, ResponseBody::Upgrade { .. }) {
+            self.lines.status = StatusCode::OK;
+        }
+        self.body = ResponseBody::Whole(bytes.into());
+        self
     }
 
     /// Closes the connection after this response (RFC 9112 §9.6).

@@ -301,7 +301,9 @@ fn run<S: Service>(
         let ring = Uring::new(config.ring_entries, pool.clone(), eventfd()?)?;
         let shared = Rc::<Shared>::default();
         let parking = Parking::new(ring.eventfd(), Rc::clone(&shared))?;
-        let mut engine = core::Core::new(ring, pool, handler(factory(core)), shared, config, connections_max);
+        let service = factory(core);
+        service.check()?;
+        let mut engine = core::Core::new(ring, pool, handler(service), shared, config, connections_max);
         engine.start(listener, Arc::clone(control), core.index);
         ready();
         core::drive(&mut engine, parking).await

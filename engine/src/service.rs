@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use crate::error::Error;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
 
@@ -43,6 +44,16 @@ pub trait Service: 'static {
     fn body_bytes_max(&self, request: &Request) -> Option<u64> {
         let _ = request;
         None
+    }
+
+    /// Whether the service can be used. It is asked once, before its core accepts connections; an error keeps the server
+    /// from starting. A service that passes requests on to another one asks that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Service`] with a sentence that says what is wrong and how to mend it.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
     }
 }
 

@@ -24,7 +24,11 @@ const RESERVED: [&[u8]; 7] = [
 /// let mut lines = FieldLines::default();
 /// lines.push("Cache-Control", b"no-store")?;
 /// assert_eq!(lines.as_bytes(), b"Cache-Control: no-store\r\n");
-/// assert!(lines.contains("cache-control"));
+/// assert_eq!(lines.find("cache-control"), Some(&b"no-store"[..]));
+///
+/// lines.push("Vary", b"Origin")?;
+/// assert!(lines.remove("cache-control"));
+/// assert_eq!(lines.iter().collect::<Vec<_>>(), [("Vary", &b"Origin"[..])]);
 ///
 /// assert_eq!(lines.push("X-Name", b"a\r\nSet-Cookie: b"), Err(FieldError::ValueInvalid));
 /// # Ok::<(), FieldError>(())
@@ -84,12 +88,46 @@ impl FieldLines {
     /// Whether there is a line of this name, in whatever case (RFC 9110 §5.1).
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        let has_name = |line: &[u8]| {
-            line.split_at_checked(name.len())
-                .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(name.as_bytes()) && rest.starts_with(b":"))
-        };
-        self.lines.split(|&byte| byte == b'\n').any(has_name)
+        self.find(name).is_some()
     }
+
+    /// The value of the first line of this name, in whatever case.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&[u8]> {
+        let mut lines = self.lines.split_inclusive(|&byte| byte == b'\n');
+        lines
+            .find(|line| has_name(line, name))
+            .and_then(parts)
+            .map(|(_, value)| value)
+    }
+
+    /// The lines, name and value each, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.lines.split_inclusive(|&byte| byte == b'\n').filter_map(parts)
+    }
+
+    /// Removes all lines of this name, in whatever case, and says whether there were any.
+    pub fn remove(&mut self, name: &str) -> bool {
+        if !self.contains(name) {
+            return false;
+        }
+        let lines = self.lines.split_inclusive(|&byte| byte == b'\n');
+        self.lines = lines.filter(|line| !has_name(line, name)).flatten().copied().collect();
+        true
+    }
+}
+
+fn has_name(line: &[u8], name: &str) -> bool {
+    line.split_at_checked(name.len())
+        .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(name.as_bytes()) && rest.starts_with(b":"))
+}
+
+/// Name and value of a line as [`FieldLines::push`] has made it.
+fn parts(line: &[u8]) -> Option<(&str, &[u8])> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    let name = core::str::from_utf8(&line[..colon]).ok()?;
+    let value = line.get(colon + 2..line.len().checked_sub(2)?)?;
+    Some((name, value))
 }
 
 /// Whether these bytes can be a field's value: no control bytes other than HTAB (RFC 9110 §5.5), and so no line's end.
@@ -190,6 +228,19 @@ impl core::error::Error for FieldError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_found_and_removed_by_their_whole_name() {
+        let mut lines = FieldLines::new();
+        for (name, value) in [("Vary", "a"), ("Vary-More", ""), ("vary", "b: c"), ("X", "y")] {
+            lines.push(name, value.as_bytes()).unwrap();
+        }
+        assert_eq!(lines.find("VARY"), Some(&b"a"[..]));
+        assert_eq!(lines.find("vary-more"), Some(&b""[..]));
+        assert_eq!(lines.find("var"), None);
+        assert!(!lines.remove("var") && lines.remove("Vary") && !lines.remove("Vary"));
+        assert_eq!(lines.as_bytes(), b"Vary-More: \r\nX: y\r\n");
+    }
 
     /// RFC 9110 §5.5: the branch-free test and the table say the same of every byte.
     #[test]

@@ -1,0 +1,1 @@
+//! Queries and forms as types of one's own.

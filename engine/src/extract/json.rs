@@ -1,0 +1,1 @@
+//! JSON in requests and responses.

@@ -1,0 +1,151 @@
+//! Layers: functions around a service, which see its requests before it and its responses behind it.
+//!
+//! ```no_run
+//! use ringlane::layer::{Next, layered};
+//! use ringlane::{Request, Response, Server};
+//!
+//! Server::bind("127.0.0.1:8080").serve(|_core| {
+//!     let hello = async |_: Request| "Hello, World!";
+//!     layered(hello).layer(async |request: Request, next: &Next| {
+//!         if request.header("authorization").is_none() {
+//!             return Response::new(ringlane::StatusCode::UNAUTHORIZED); // The service is not called.
+//!         }
+//!         next.run(request).await
+//!     })
+//! })?;
+//! # Ok::<(), ringlane::Error>(())
+//! ```
+
+use std::future::Future;
+use std::rc::Rc;
+
+use crate::erased::AnyService;
+use crate::error::Error;
+use crate::request::Request;
+use crate::response::{IntoResponse, Response};
+use crate::service::Service;
+
+/// A function around a service.
+///
+/// An `async` closure over a [`Request`] and the [`Next`] service is a layer. It may answer early, change the request before
+/// it passes it on, and change the response. Like a service it lives on its core alone.
+pub trait Layer: 'static {
+    /// Answers one request, by itself or by [`Next::run`].
+    fn call(&self, request: Request, next: &Next) -> impl Future<Output = Response>;
+
+    /// The largest body that this request may have, in bytes; without a word of the layer's own, what the service within
+    /// says ([`Service::body_bytes_max`]).
+    fn body_bytes_max(&self, request: &Request, next: &Next) -> Option<u64> {
+        next.body_bytes_max(request)
+    }
+
+    /// Whether the layer can be used; as [`Service::check`], and asked of layer and service each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Service`] with a sentence that says what is wrong and how to mend it.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl<F, R> Layer for F
+where
+    F: AsyncFn(Request, &Next) -> R + 'static,
+    R: IntoResponse,
+{
+    async fn call(&self, request: Request, next: &Next) -> Response {
+        self(request, next).await.into_response()
+    }
+}
+
+/// What a layer is around: the next layer, or the service itself.
+pub struct Next(AnyService);
+
+impl Next {
+    /// Passes a request on, and waits for its response. A layer may do so more than once, or not at all.
+    pub async fn run(&self, request: Request) -> Response {
+        self.0.call(request).await
+    }
+
+    /// What the service within says of the size of this request's body, in bytes.
+    pub fn body_bytes_max(&self, request: &Request) -> Option<u64> {
+        self.0.body_bytes_max(request)
+    }
+}
+
+/// Begins putting layers around a service.
+pub fn layered(service: impl Service) -> Layered {
+    Layered {
+        service: AnyService::new(service),
+    }
+}
+
+/// A service with layers around it.
+pub struct Layered {
+    service: AnyService,
+}
+
+impl Layered {
+    /// Puts one more layer around all that is there: what was put last sees a request first.
+    #[must_use]
+    pub fn layer(self, layer: impl Layer) -> Layered {
+        Layered {
+            service: Wrap::new(layer).around(self.service),
+        }
+    }
+}
+
+impl Service for Layered {
+    async fn call(&self, request: Request) -> Response {
+        self.service.call(request).await
+    }
+
+    fn body_bytes_max(&self, request: &Request) -> Option<u64> {
+        self.service.body_bytes_max(request)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.service.check()
+    }
+}
+
+/// A layer whose type is forgotten, to be put around any number of services.
+#[derive(Clone)]
+pub(crate) struct Wrap(Rc<dyn Fn(AnyService) -> AnyService>);
+
+impl Wrap {
+    pub(crate) fn new<L: Layer>(layer: L) -> Wrap {
+        let layer = Rc::new(layer);
+        Wrap(Rc::new(move |service| {
+            AnyService::new(Around {
+                layer: Rc::clone(&layer),
+                next: Next(service),
+            })
+        }))
+    }
+
+    pub(crate) fn around(&self, service: AnyService) -> AnyService {
+        (self.0)(service)
+    }
+}
+
+struct Around<L> {
+    layer: Rc<L>,
+    next: Next,
+}
+
+impl<L: Layer> Service for Around<L> {
+    async fn call(&self, request: Request) -> Response {
+        self.layer.call(request, &self.next).await
+    }
+
+    fn body_bytes_max(&self, request: &Request) -> Option<u64> {
+        self.layer.body_bytes_max(request, &self.next)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.layer.check()?;
+        self.next.0.check()
+    }
+}

@@ -1,0 +1,1 @@
+//! Counters and histograms of each core, gathered on demand.

@@ -1,0 +1,1 @@
+//! A `tracing` span for each request, with W3C trace context.
