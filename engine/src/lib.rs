@@ -106,3 +106,10 @@ pub use server::{Core, Ready, Server, ServerHandle};
 pub use service::Service;
 pub use upgrade::Upgraded;
 pub use usage::Usage;
+
+/// The guide's programs are compiled like those of the documentation.
+#[cfg(all(doctest, feature = "full"))]
+mod guide {
+    #[doc = include_str!("../../docs/routing.md")]
+    mod routing {}
+}

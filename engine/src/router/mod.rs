@@ -170,3 +170,6 @@ impl Service for Router {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,6 +53,8 @@ pub(super) struct Table {
     fallback: AnyService,
     /// For paths that cannot be decoded.
     invalid: AnyService,
+    /// For `OPTIONS *`, which asks about the server as a whole (RFC 9110 §9.3.7).
+    whole: AnyService,
 }
 
 impl Table {
@@ -63,6 +65,7 @@ impl Table {
             fallbacks: matchit::Router::new(),
             fallback: around(AnyService::new(not_found), layers),
             invalid: around(AnyService::new(invalid_path), layers),
+            whole: around(AnyService::new(async |_: Request| StatusCode::NO_CONTENT), layers),
         };
         for (path, routes) in by_path(routes)? {
             let entry = Entry::new(path, &routes, layers)?;
@@ -120,7 +123,11 @@ impl Table {
     }
 
     fn unmatched(&self, path: &str) -> &AnyService {
-        self.fallbacks.at(path).map_or(&self.fallback, |found| found.value)
+        match self.fallbacks.at(path) {
+            Ok(found) => found.value,
+            Err(_) if path == "*" => &self.whole,
+            Err(_) => &self.fallback,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::handler::handler;
 use crate::request::Request;
 use crate::response::Response;
 use crate::ring::Uring;
+use crate::service::Service;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -59,7 +60,7 @@ fn load(address: SocketAddr, all_sent: &mpsc::Sender<()>) {
     for _ in 0..(WARM_UP + REQUESTS) / CONNECTIONS as u64 {
         for connection in &mut connections {
             connection
-                .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .write_all(b"GET /hello/7 HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 .unwrap();
         }
         let _ = all_sent.send(());
@@ -75,6 +76,28 @@ fn load(address: SocketAddr, all_sent: &mpsc::Sender<()>) {
 
 #[test]
 fn keep_alive_requests_allocate_nothing() {
+    assert_eq!(allocations(async |_: Request| Response::text("Hello, World!")), 0);
+}
+
+/// Neither do routes, parameters that are read as numbers, and layers that answer at once.
+#[cfg(feature = "router")]
+#[test]
+fn routed_keep_alive_requests_allocate_nothing() {
+    use crate::layer::Next;
+    use crate::router::Router;
+
+    let hello = async |request: Request| match request.param::<u32>("number") {
+        Ok(7) => Response::text("Hello, World!"),
+        _ => Response::text("another number"),
+    };
+    let pass = async |request: Request, next: &Next| next.run(request).await;
+    let router = Router::new().get("/", async |_: Request| "no number");
+    let router = router.get("/hello/{number}", hello).layer(pass).layer(pass);
+    assert_eq!(allocations(router), 0);
+}
+
+/// How many allocations so many requests of a service make, after as many as it takes to get warm.
+fn allocations(service: impl Service) -> u64 {
     let config = Config::default();
     let (address, mut listeners) = Listener::bind("127.0.0.1:0".parse().unwrap(), 1, &config).unwrap();
     let (all_sent, first_round) = mpsc::channel();
@@ -82,10 +105,7 @@ fn keep_alive_requests_allocate_nothing() {
 
     let served = Rc::new(Cell::new(0));
     let count = Rc::clone(&served);
-    let service = async move |_request: Request| {
-        count.set(count.get() + 1);
-        Response::text("Hello, World!")
-    };
+    let service = Counted { service, count };
     let pool = Pool::new(Options {
         buffer_bytes: 4096,
         buffers_max: 1024,
@@ -105,11 +125,25 @@ fn keep_alive_requests_allocate_nothing() {
     while served.get() < WARM_UP + REQUESTS {
         core.turn(Wait::UpTo(Duration::from_millis(1))).unwrap();
     }
-    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations in {REQUESTS} requests");
+    let allocations = ALLOCATIONS.get() - before;
 
     // The last answers leave with a further round.
     while !client.is_finished() {
         core.turn(Wait::UpTo(Duration::from_millis(1))).unwrap();
     }
     client.join().unwrap();
+    allocations
+}
+
+/// Counts the calls of a service.
+struct Counted<S> {
+    service: S,
+    count: Rc<Cell<u64>>,
+}
+
+impl<S: Service> Service for Counted<S> {
+    async fn call(&self, request: Request) -> Response {
+        self.count.set(self.count.get() + 1);
+        self.service.call(request).await
+    }
 }
