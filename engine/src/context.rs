@@ -4,11 +4,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use http::StatusCode;
 use ringlane_pool::{Key, Pool};
 use ringlane_protocol::date::Date;
 
 use crate::config::Config;
 use crate::connection::{Exchange, Terms};
+use crate::counters::Counters;
+use crate::event::Event;
 use crate::handler::Handler;
 use crate::shared::Shared;
 use crate::supply::Supply;
@@ -26,6 +29,7 @@ pub(crate) struct Context<R> {
     pub(crate) shared: Rc<Shared>,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
+    pub(crate) counters: Counters,
     /// Connections that something happened to in this round, each once.
     pub(crate) touched: Vec<Key>,
     /// Connections that have more to do than one round allows, each once.
@@ -58,6 +62,7 @@ impl<R> Context<R> {
             shared,
             limits: Limits::new(config),
             clock: Clock::new(),
+            counters: Counters::default(),
             touched: Vec::new(),
             put_off: Vec::new(),
             starved: VecDeque::new(),
@@ -90,6 +95,17 @@ impl<R> Context<R> {
         if self.spare_exchanges.len() < SPARE_EXCHANGES_MAX {
             self.spare_exchanges.push(exchange);
         }
+    }
+
+    /// Counts an event, and tells the service.
+    pub(crate) fn report(&self, event: &Event<'_>) {
+        self.counters.count_event(event);
+        self.handler.handle_event(event);
+    }
+
+    /// Reports that the engine answers a request itself, or would if its response had not begun.
+    pub(crate) fn report_refusal(&self, status: StatusCode, reason: &str) {
+        self.report(&Event::Refused { status, reason });
     }
 
     /// How many exchanges are under way.

@@ -1,10 +1,11 @@
-//! What reaches a server's cores from outside, and what they let be seen: orders to stop, and gauges.
+//! What reaches a server's cores from outside, and what they let be seen: orders to stop, gauges and counters.
 
 use std::io::{PipeReader, PipeWriter, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use crate::counters::Tally;
 use crate::error::Error;
 use crate::usage::{Gauges, Usage};
 
@@ -29,6 +30,10 @@ pub(crate) struct Control {
     wakers: OnceLock<Vec<(PipeReader, PipeWriter)>>,
     /// What each core holds, by its index.
     gauges: OnceLock<Vec<Gauges>>,
+    /// What each core counts, by its index.
+    tallies: OnceLock<Vec<Tally>>,
+    /// All cores accept connections.
+    is_up: AtomicBool,
 }
 
 impl Control {
@@ -43,6 +48,7 @@ impl Control {
         // A server is served once: `serve` takes it.
         let _ = self.wakers.set(wakers);
         let _ = self.gauges.set(cores.iter().map(|&core| Gauges::new(core)).collect());
+        let _ = self.tallies.set(cores.iter().map(|_| Tally::default()).collect());
         if self.order() != Order::Run {
             self.wake();
         }
@@ -93,6 +99,20 @@ impl Control {
     /// What each core holds; nothing before the server is started.
     pub(crate) fn usage(&self) -> Vec<Usage> {
         self.gauges.get().into_iter().flatten().map(Gauges::usage).collect()
+    }
+
+    /// What a core counts.
+    pub(crate) fn tally(&self, core: usize) -> Option<&Tally> {
+        self.tallies.get()?.get(core)
+    }
+
+    /// All cores accept connections.
+    pub(crate) fn set_up(&self) {
+        self.is_up.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Acquire)
     }
 
     fn wake(&self) {

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::error::Error;
+use crate::event::Event;
 use crate::request::Request;
 use crate::response::Response;
 use crate::service::Service;
@@ -26,6 +27,8 @@ trait Erased {
     fn body_bytes_max(&self, request: &Request) -> Option<u64>;
 
     fn check(&self) -> Result<(), Error>;
+
+    fn handle_event(&self, event: &Event<'_>);
 }
 
 type Call = Pin<Box<dyn Future<Output = Response>>>;
@@ -68,6 +71,10 @@ impl Service for AnyService {
     fn check(&self) -> Result<(), Error> {
         self.0.check()
     }
+
+    fn handle_event(&self, event: &Event<'_>) {
+        self.0.handle_event(event);
+    }
 }
 
 /// `make` only names the call's future type, which no type can spell.
@@ -95,6 +102,10 @@ where
 
     fn check(&self) -> Result<(), Error> {
         self.service.check()
+    }
+
+    fn handle_event(&self, event: &Event<'_>) {
+        self.service.handle_event(event);
     }
 }
 

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use crate::event::Event;
 use crate::request::Request;
 use crate::response::Response;
 use crate::service::Service;
@@ -20,6 +21,9 @@ pub(crate) trait Handler {
     /// Calls the service and polls it once. A response that is there at once is put into `response`, which saves it from being
     /// moved through what is in between.
     fn start(&mut self, request: Request, response: &mut Option<Response>) -> Started;
+
+    /// Tells the service of an event, and contains its panics.
+    fn handle_event(&self, event: &Event<'_>);
 }
 
 /// A call after its first poll.
@@ -69,6 +73,11 @@ where
             Polled::Pending(call) => Started::Pending(call),
             Polled::Panicked => Started::Panicked,
         }
+    }
+
+    fn handle_event(&self, event: &Event<'_>) {
+        // The panic's message has been printed, and nothing depends on what the service makes of it.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.service.handle_event(event)));
     }
 }
 

@@ -50,9 +50,11 @@ mod connection;
 mod context;
 mod control;
 mod core;
+mod counters;
 #[cfg(feature = "router")]
 mod erased;
 mod error;
+mod event;
 #[cfg(any(feature = "cookies", feature = "form", feature = "json"))]
 pub mod extract;
 #[cfg(feature = "router")]
@@ -65,6 +67,8 @@ pub mod fuzz;
 #[cfg(all(test, not(fuzzing)))]
 mod fuzz;
 mod handler;
+#[cfg(feature = "metrics")]
+pub mod health;
 #[cfg(feature = "router")]
 pub mod layer;
 mod listener;
@@ -100,6 +104,7 @@ pub use body::{Body, BodyError};
 pub use chunk::Chunk;
 pub use config::{Config, Cores};
 pub use error::Error;
+pub use event::{Event, TimeoutKind};
 pub use request::Request;
 pub use response::{IntoResponse, Response};
 pub use server::{Core, Ready, Server, ServerHandle};

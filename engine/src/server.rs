@@ -14,6 +14,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::config::{Config, Cores};
 use crate::control::{Control, Order, eventfd};
 use crate::core::{self, Parking};
+#[cfg(feature = "metrics")]
+use crate::counters::Tally;
 use crate::error::Error;
 use crate::handler::handler;
 use crate::listener::Listener;
@@ -156,14 +158,15 @@ impl Server {
             drop(report);
             // Ends early, and with fewer, where a core does not come up.
             let stop = StopOnExit(control); // Where `on_ready` panics.
-            if reports.iter().take(cores.len()).count() == cores.len()
-                && let Some(on_ready) = on_ready
-            {
-                on_ready(&Ready {
-                    address,
-                    cores: cores.clone(),
-                    config: config.clone(),
-                });
+            if reports.iter().take(cores.len()).count() == cores.len() {
+                control.set_up();
+                if let Some(on_ready) = on_ready {
+                    on_ready(&Ready {
+                        address,
+                        cores: cores.clone(),
+                        config: config.clone(),
+                    });
+                }
             }
             std::mem::forget(stop);
             for (core, thread) in threads {
@@ -206,6 +209,22 @@ impl ServerHandle {
     /// neither waits nor slows the cores down, and may be called from handlers.
     pub fn usage(&self) -> Vec<Usage> {
         self.control.usage()
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn tally(&self, core: usize) -> Option<&Tally> {
+        self.control.tally(core)
+    }
+
+    /// Whether all cores accept connections: from shortly before [`Server::on_ready`]'s function is called until the server
+    /// begins to stop.
+    pub fn is_ready(&self) -> bool {
+        self.control.is_up() && !self.is_stopping()
+    }
+
+    /// Whether the server has begun to stop, by [`ServerHandle::stop`], by a signal, or because a core has failed.
+    pub fn is_stopping(&self) -> bool {
+        self.control.order() != Order::Run
     }
 }
 

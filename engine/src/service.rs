@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use crate::error::Error;
+use crate::event::Event;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
 
@@ -54,6 +55,13 @@ pub trait Service: 'static {
     /// [`Error::Service`] with a sentence that says what is wrong and how to mend it.
     fn check(&self) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// Is told what happens on the core besides requests and responses, on the core's own thread and between two steps of its
+    /// work: it must not block. A panic of it is contained. A service that passes requests on to another one passes this on,
+    /// too.
+    fn handle_event(&self, event: &Event<'_>) {
+        let _ = event;
     }
 }
 

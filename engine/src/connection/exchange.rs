@@ -27,6 +27,8 @@ use super::socket::Socket;
 use crate::body::BodyError;
 use crate::chunk::Chunk;
 use crate::context::{Context, Limits};
+use crate::counters::Began;
+use crate::event::{Event, TimeoutKind};
 use crate::pipe::{End, Pipe};
 use crate::ring::{Errno, Ring, Sending, Transmission};
 use crate::shared::News;
@@ -51,6 +53,8 @@ pub(crate) struct Exchange {
     pub(super) task: Option<Task>,
     /// What the response must know of its request.
     pub(super) request: Traits,
+    /// When it was complete, for the counters.
+    pub(super) began: Began,
     /// The connection's first request is awaited, or coming.
     pub(super) is_first: bool,
     /// The protocols that the request offers to switch to.
@@ -204,6 +208,7 @@ impl Exchange {
             return Fate::Open;
         }
         if at_once && let Some(block) = self.output.take_only_block() {
+            context.counters.count_sent_at_once(block.len());
             context.ring.send_at_once(socket.descriptor(), socket.key, block);
             if self.stage == Stage::Ending {
                 self.put_off(socket, context);
@@ -370,6 +375,7 @@ impl Exchange {
     pub(super) fn handle_timeout<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> Fate {
         let now = context.clock.now();
         if self.sending.is_some() && !self.look_at_send(socket, context) {
+            context.report(&Event::TimedOut(TimeoutKind::Write));
             return Fate::Closed;
         }
         if self
@@ -379,15 +385,30 @@ impl Exchange {
             return Fate::Open;
         }
         match self.stage {
-            Stage::Lingering => return Fate::Closed,
-            Stage::Head if self.input.is_blank() => return Fate::Closed,
-            Stage::Head => self.refuse_head(StatusCode::REQUEST_TIMEOUT, "the request head took too long", context),
+            Stage::Lingering => {
+                context.report(&Event::TimedOut(TimeoutKind::Close));
+                return Fate::Closed;
+            }
+            Stage::Head if self.input.is_blank() => {
+                let first = self.is_first;
+                context.report(&Event::TimedOut(if first {
+                    TimeoutKind::Head
+                } else {
+                    TimeoutKind::Idle
+                }));
+                return Fate::Closed;
+            }
+            Stage::Head => {
+                context.report(&Event::TimedOut(TimeoutKind::Head));
+                self.refuse_head(StatusCode::REQUEST_TIMEOUT, "the request head took too long", context);
+            }
             _ => self.time_body_out(context),
         }
         Fate::Open
     }
 
     fn time_body_out<R>(&mut self, context: &mut Context<R>) {
+        context.report(&Event::TimedOut(TimeoutKind::Body));
         let reason = "the request body stalled, or came too slowly";
         self.fail(BodyError::TimedOut, StatusCode::REQUEST_TIMEOUT, reason, context);
     }
@@ -488,6 +509,7 @@ impl Exchange {
             outbound: _,
             task: _,
             request,
+            began,
             is_first,
             offered,
             linger,
@@ -505,7 +527,7 @@ impl Exchange {
         } = self;
         input.clear(supply);
         output.clear(supply);
-        (*stage, *request) = (Stage::Head, Traits::default());
+        (*stage, *request, *began) = (Stage::Head, Traits::default(), Began::default());
         (*is_first, *offered) = (false, Vec::new());
         (*linger, *reset_at_end) = (false, false);
         (*waiting_since, *discarded) = (None, 0);

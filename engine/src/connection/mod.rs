@@ -18,6 +18,7 @@ use ringlane_pool::{Key, View};
 
 use crate::chunk::Chunk;
 use crate::context::Context;
+use crate::event::{Event, TimeoutKind};
 use crate::ring::{Errno, Ring, Transmission};
 use crate::shared::News;
 use crate::timers::Millis;
@@ -53,6 +54,7 @@ impl Connection {
             exchange: None,
         };
         connection.set_timer(context);
+        context.report(&Event::ConnectionOpened);
         connection
     }
 
@@ -86,6 +88,7 @@ impl Connection {
         }
         match outcome {
             Ok(Some(view)) => {
+                context.counters.count_received(view.len());
                 let exchange = self.exchange.get_or_insert_with(|| {
                     let mut exchange = context.take_exchange();
                     // The first head has its time from the accept on.
@@ -184,7 +187,15 @@ impl Connection {
             return Fate::Open;
         }
         match &mut self.exchange {
-            None => self.close(context),
+            None => {
+                let first = self.socket.served == 0;
+                context.report(&Event::TimedOut(if first {
+                    TimeoutKind::Head
+                } else {
+                    TimeoutKind::Idle
+                }));
+                self.close(context)
+            }
             Some(exchange) => match exchange.handle_timeout(&mut self.socket, context) {
                 Fate::Open => {
                     self.socket.touch(context);
@@ -240,6 +251,7 @@ impl Connection {
 
     fn close<R: Ring>(&mut self, context: &mut Context<R>) -> Fate {
         self.socket.close(context);
+        context.report(&Event::ConnectionClosed);
         if let Some(exchange) = self.exchange.take() {
             context.recycle_exchange(exchange);
         }

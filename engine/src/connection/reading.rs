@@ -122,6 +122,7 @@ impl Exchange {
     /// Calls the service with a request, after its body has been let in as far as it is here.
     fn handle_head<R: Ring>(&mut self, head: Head, bytes: Chunk, socket: &mut Socket, context: &mut Context<R>) {
         (self.waiting_since, self.is_first) = (None, false);
+        self.began = context.counters.begin(&context.clock);
         self.handled += 1;
         socket.served = socket.served.saturating_add(1);
         self.request = Traits {
@@ -240,6 +241,7 @@ impl Exchange {
                     self.drop_pipes(kind);
                     self.refuse_error(error, context);
                 } else {
+                    context.report_refusal(error.status(), &error.to_string());
                     self.fail(kind, error.status(), "", context);
                 }
                 return true;
@@ -271,6 +273,9 @@ impl Exchange {
                 }
                 // It is broken or too much, or the connection ends anyway: the response is its last.
                 Ok(_) | Err(_) => {
+                    if let Err(error) = taken {
+                        context.report_refusal(error.status(), &error.to_string());
+                    }
                     self.request.keep_alive = false;
                     self.linger = true;
                 }

@@ -10,6 +10,7 @@ use super::socket::Socket;
 use crate::body::BodyError;
 use crate::chunk::Chunk;
 use crate::context::Context;
+use crate::event::Event;
 use crate::handler::Outcome;
 use crate::pipe::{End, Pipe};
 use crate::response::{Chunks, Lines, Response, ResponseBody, UpgradeRun};
@@ -23,6 +24,7 @@ impl Exchange {
         match outcome {
             Outcome::Response(response) => self.respond(response, socket, context),
             Outcome::Panicked => {
+                context.report(&Event::HandlerPanicked);
                 self.drop_pipes(BodyError::Closed);
                 self.refuse(StatusCode::INTERNAL_SERVER_ERROR, "the handler panicked", context);
             }
@@ -145,6 +147,8 @@ impl Exchange {
         socket: &mut Socket,
         context: &mut Context<R>,
     ) {
+        let name = protocol.as_str();
+        context.report(&Event::Upgraded { protocol: name });
         self.push_head(lines, Framing::None, Some(protocol), context);
         let input = Pipe::new(Rc::clone(&context.shared), socket.key);
         let output = Pipe::new(Rc::clone(&context.shared), socket.key);
@@ -256,6 +260,7 @@ impl Exchange {
 
     fn push_refusal<R>(&mut self, status: StatusCode, reason: Chunk, context: &mut Context<R>) {
         self.request.keep_alive = false;
+        context.report_refusal(status, &String::from_utf8_lossy(&reason));
         let mut response = Response::text(reason.clone()).with_status(status);
         if status == StatusCode::METHOD_NOT_ALLOWED {
             // RFC 9110 §15.5.6: what is allowed must be said; here that is every method but CONNECT.
@@ -298,6 +303,7 @@ impl Exchange {
             upgrade,
             date: context.clock.date(),
         };
+        context.counters.count_response(lines.status, &mut self.began);
         self.output.push_head(&head, &mut context.supply);
     }
 }

@@ -73,6 +73,7 @@ impl Socket {
     /// The receive ended because the kernel had no buffer.
     pub(super) fn handle_starved<R: Ring>(&mut self, context: &mut Context<R>) {
         self.receiving = Receiving::Starved;
+        context.counters.count_starved();
         context.ring.lend_more();
         context.starved.push_back((self.key, context.clock.now()));
     }

@@ -77,12 +77,14 @@ impl Accepting {
         }
     }
 
-    /// Ends accepting for now where the limit is reached.
-    pub(super) fn pause_if_full(&mut self, connections: usize, ring: &mut impl Ring) {
-        if self.state == State::On && connections >= self.connections_max {
+    /// Ends accepting for now where the limit is reached. True where that was now.
+    pub(super) fn pause_if_full(&mut self, connections: usize, ring: &mut impl Ring) -> bool {
+        let pauses = self.state == State::On && connections >= self.connections_max;
+        if pauses {
             ring.cancel_accept();
             self.state = State::Ending;
         }
+        pauses
     }
 
     /// Accepts again where it may.

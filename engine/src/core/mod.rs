@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::connection::{Connection, Fate};
 use crate::context::Context;
 use crate::control::{Control, Order};
+use crate::counters::Counters;
 use crate::handler::Handler;
 use crate::listener::Listener;
 use crate::ring::{Completion, Ring, Wait};
@@ -113,6 +114,9 @@ impl<R: Ring> Core<R> {
         if let Some(waker) = control.waker(index) {
             self.context.ring.watch(waker);
         }
+        if let Some(tally) = control.tally(index) {
+            self.context.counters = Counters::new(tally.clone());
+        }
         (self.control, self.index) = (control, index);
     }
 
@@ -131,10 +135,13 @@ impl<R: Ring> Core<R> {
     /// Works off what has completed, what the handlers' side reports, and what is due.
     fn work(&mut self) -> bool {
         let mut happened = false;
+        let mut completions = 0;
         while let Some(completion) = self.context.ring.next_completion() {
             happened |= !matches!(completion, Completion::Ticked);
+            completions += u64::from(!matches!(completion, Completion::Ticked));
             self.handle_completion(completion);
         }
+        self.context.counters.count_round(completions);
         happened |= self.handle_put_off();
         happened |= self.handle_news();
         happened |= self.handle_timers();
@@ -156,6 +163,8 @@ impl<R: Ring> Core<R> {
         if let Some(gauges) = self.control.gauges(self.index) {
             gauges.set(&self.usage());
         }
+        let pool = self.context.supply.pool().counts();
+        self.context.counters.publish(pool, self.context.ring.overflows());
     }
 
     /// What the core holds.
@@ -184,12 +193,16 @@ impl<R: Ring> Core<R> {
                 transmission,
             } => match self.connections.get_mut(key) {
                 Some(connection) => {
+                    self.context.counters.count_sent(outcome.unwrap_or(0));
                     let fate = connection.handle_sent(outcome, transmission, &mut self.context);
                     self.remove_if(key, fate);
                 }
                 None => self.context.supply.recycle(transmission),
             },
             Completion::Unsent { key, outcome, block } => {
+                self.context
+                    .counters
+                    .take_unsent(block.len().saturating_sub(outcome.unwrap_or(0)));
                 if let Some(connection) = self.connections.get_mut(key) {
                     let fate = connection.handle_unsent(outcome, block, &mut self.context);
                     self.remove_if(key, fate);
@@ -219,8 +232,12 @@ impl<R: Ring> Core<R> {
                 .insert(Connection::open(key, socket, &mut self.context));
             debug_assert_eq!(key, inserted);
         }
-        self.accepting
-            .pause_if_full(self.connections.len(), &mut self.context.ring);
+        if self
+            .accepting
+            .pause_if_full(self.connections.len(), &mut self.context.ring)
+        {
+            self.context.counters.count_accept_pause();
+        }
     }
 
     /// Goes on with connections that had more to do in the round before than one round allows.
@@ -291,6 +308,7 @@ impl<R: Ring> Core<R> {
         if self.context.ring.is_blocked() {
             return;
         }
+        self.context.counters.settle_sent_at_once();
         let mut touched = std::mem::take(&mut self.context.touched);
         for key in touched.drain(..) {
             if let Some(connection) = self.connections.get_mut(key) {

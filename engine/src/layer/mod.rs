@@ -21,6 +21,7 @@ use std::rc::Rc;
 
 use crate::erased::AnyService;
 use crate::error::Error;
+use crate::event::Event;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
 use crate::service::Service;
@@ -46,6 +47,11 @@ pub trait Layer: 'static {
     /// [`Error::Service`] with a sentence that says what is wrong and how to mend it.
     fn check(&self) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// Is told what happens on the core, as [`Service::handle_event`]: layer and service each.
+    fn handle_event(&self, event: &Event<'_>) {
+        let _ = event;
     }
 }
 
@@ -108,25 +114,47 @@ impl Service for Layered {
     fn check(&self) -> Result<(), Error> {
         self.service.check()
     }
+
+    fn handle_event(&self, event: &Event<'_>) {
+        self.service.handle_event(event);
+    }
 }
 
 /// A layer whose type is forgotten, to be put around any number of services.
 #[derive(Clone)]
-pub(crate) struct Wrap(Rc<dyn Fn(AnyService) -> AnyService>);
+pub(crate) struct Wrap(Rc<dyn Wraps>);
+
+trait Wraps {
+    fn around(&self, service: AnyService) -> AnyService;
+
+    fn handle_event(&self, event: &Event<'_>);
+}
+
+impl<L: Layer> Wraps for Rc<L> {
+    fn around(&self, service: AnyService) -> AnyService {
+        AnyService::new(Around {
+            layer: Rc::clone(self),
+            next: Next(service),
+        })
+    }
+
+    fn handle_event(&self, event: &Event<'_>) {
+        L::handle_event(self, event);
+    }
+}
 
 impl Wrap {
     pub(crate) fn new<L: Layer>(layer: L) -> Wrap {
-        let layer = Rc::new(layer);
-        Wrap(Rc::new(move |service| {
-            AnyService::new(Around {
-                layer: Rc::clone(&layer),
-                next: Next(service),
-            })
-        }))
+        Wrap(Rc::new(Rc::new(layer)))
     }
 
     pub(crate) fn around(&self, service: AnyService) -> AnyService {
-        (self.0)(service)
+        self.0.around(service)
+    }
+
+    /// Tells the layer alone.
+    pub(crate) fn handle_event(&self, event: &Event<'_>) {
+        self.0.handle_event(event);
     }
 }
 
@@ -147,5 +175,10 @@ impl<L: Layer> Service for Around<L> {
     fn check(&self) -> Result<(), Error> {
         self.layer.check()?;
         self.next.0.check()
+    }
+
+    fn handle_event(&self, event: &Event<'_>) {
+        self.layer.handle_event(event);
+        self.next.0.handle_event(event);
     }
 }

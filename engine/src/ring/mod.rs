@@ -106,6 +106,9 @@ pub(crate) trait Ring {
     /// one may be armed again.
     fn spare_buffers(&self) -> usize;
 
+    /// How often the kernel has held completions back because their queue was full.
+    fn overflows(&self) -> u64;
+
     /// Takes a kernel's complaint that it ran out of buffers: more will be lent at a time from now on.
     fn lend_more(&mut self);
 

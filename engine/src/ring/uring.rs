@@ -48,6 +48,8 @@ pub(crate) struct Uring {
     /// Entries that found the submission queue full, oldest first.
     waiting: VecDeque<squeue::Entry>,
     tick: Tick,
+    /// How often an overflow of the completion queue was met.
+    overflows: u64,
     /// Signals completions to a parked core; kept open as long as the ring is.
     eventfd: OwnedFd,
 }
@@ -83,6 +85,7 @@ impl Uring {
             unsent: Vec::new(),
             waiting: VecDeque::new(),
             tick: Tick::Off,
+            overflows: 0,
             eventfd,
         };
         uring.signal(false);
@@ -147,10 +150,12 @@ impl Uring {
     /// Enters the kernel, unless there is nothing to say and nothing to hear.
     fn submit(&mut self, wait: Wait) -> io::Result<()> {
         self.push_waiting();
-        let (queued, deferred) = {
+        let (queued, deferred, overflow) = {
             let submission = self.ring.submission();
-            (submission.len(), submission.taskrun() || submission.cq_overflow())
+            (submission.len(), submission.taskrun(), submission.cq_overflow())
         };
+        self.overflows += u64::from(overflow);
+        let deferred = deferred || overflow;
         let completed = !self.ring.completion().is_empty();
         let result = match wait {
             Wait::UpTo(_) if !completed && self.waiting.is_empty() && self.tick == Tick::On => {
@@ -400,6 +405,10 @@ impl Ring for Uring {
 
     fn spare_buffers(&self) -> usize {
         self.buffers.spare()
+    }
+
+    fn overflows(&self) -> u64 {
+        self.overflows
     }
 
     fn lend_more(&mut self) {

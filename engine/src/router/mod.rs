@@ -43,6 +43,7 @@ pub(crate) use params::Matched;
 
 use crate::erased::AnyService;
 use crate::error::Error;
+use crate::event::Event;
 use crate::layer::{Layer, Wrap};
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
@@ -60,9 +61,14 @@ pub struct Router {
     fallbacks: Vec<(String, AnyService)>,
     /// To be put around everything, the innermost first.
     layers: Vec<Wrap>,
+    /// What is told of events besides its layers: its own, and those and the layers of the routers nested in it.
+    observers: Vec<Observer>,
     /// Made of all these when the server starts.
     table: OnceCell<Result<Table, String>>,
 }
+
+/// What is told of events.
+type Observer = Box<dyn Fn(&Event<'_>)>;
 
 impl Router {
     /// A router without routes.
@@ -125,6 +131,9 @@ impl Router {
         let fallbacks = router.fallbacks.into_iter();
         self.fallbacks
             .extend(fallbacks.map(|(within, service)| (format!("{prefix}{within}"), around(service))));
+        self.observers.extend(router.observers);
+        let tell = move |event: &Event<'_>| layers.iter().for_each(|layer| layer.handle_event(event));
+        self.observers.push(Box::new(tell));
         self
     }
 
@@ -141,6 +150,30 @@ impl Router {
     #[must_use]
     pub fn layer(mut self, layer: impl Layer) -> Router {
         self.layers.push(Wrap::new(layer));
+        self
+    }
+
+    /// Has a function told what happens on the core: see [`Service::handle_event`]. The services of routes are told nothing,
+    /// since events belong to no route; layers around the router are.
+    ///
+    /// ```no_run
+    /// use ringlane::router::Router;
+    /// use ringlane::{Event, Request, Server};
+    ///
+    /// Server::bind("127.0.0.1:8080").serve(|core| {
+    ///     Router::new()
+    ///         .get("/", async |_: Request| "Hello, World!")
+    ///         .on_event(move |event| {
+    ///             if let Event::HandlerPanicked = event {
+    ///                 eprintln!("a handler panicked on core {}", core.number());
+    ///             }
+    ///         })
+    /// })?;
+    /// # Ok::<(), ringlane::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_event(mut self, observer: impl Fn(&Event<'_>) + 'static) -> Router {
+        self.observers.push(Box::new(observer));
         self
     }
 
@@ -168,6 +201,11 @@ impl Service for Router {
         self.table().map(|_| ()).map_err(|problem| Error::Service {
             problem: problem.to_owned(),
         })
+    }
+
+    fn handle_event(&self, event: &Event<'_>) {
+        self.observers.iter().for_each(|observer| observer(event));
+        self.layers.iter().for_each(|layer| layer.handle_event(event));
     }
 }
 

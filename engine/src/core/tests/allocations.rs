@@ -126,6 +126,13 @@ fn allocations(service: impl Service) -> u64 {
         core.turn(Wait::UpTo(Duration::from_millis(1))).unwrap();
     }
     let allocations = ALLOCATIONS.get() - before;
+    #[cfg(feature = "metrics")]
+    {
+        let counters = &core.context.counters;
+        let counted: u64 = counters.tally().cells().latencies.buckets().iter().sum();
+        let asked = WARM_UP + REQUESTS;
+        assert!(counted >= asked, "{counted} of {asked} requests were counted meanwhile");
+    }
 
     // The last answers leave with a further round.
     while !client.is_finished() {

@@ -2,6 +2,7 @@
 
 mod allocations;
 mod conformance;
+mod events;
 mod faults;
 mod greed;
 
