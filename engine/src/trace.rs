@@ -1,1 +1,0 @@
-//! A `tracing` span for each request, with W3C trace context.
