@@ -117,4 +117,6 @@ pub use usage::Usage;
 mod guide {
     #[doc = include_str!("../../docs/routing.md")]
     mod routing {}
+    #[doc = include_str!("../../docs/observability.md")]
+    mod observability {}
 }
