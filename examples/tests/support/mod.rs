@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
 pub mod client;
+pub mod directory;
+pub mod nginx;
 pub mod process;
 pub mod procfs;
 pub mod strace;
