@@ -16,11 +16,17 @@ const BEFORE: &str = "Sun, 13 Sep 2020 12:26:39 GMT";
 const EXACT: &str = "Sun, 13 Sep 2020 12:26:40 GMT";
 const AFTER: &str = "Sun, 13 Sep 2020 12:26:41 GMT";
 
+const A_LINK: &str = "RFC 9110 §15.5.4: refused, as a link to a file is; nginx finds no directory there";
+const DOTS: &str = "RFC 3986 §5.2.4: the client resolves dot segments; none is let through here";
+const EMPTY: &str = "RFC 3986 §3.3: an empty segment is one of its own, and names nothing";
+const ENCODED: &str = "RFC 3986 §2.2: an encoded delimiter is not the delimiter";
+const FOR_GET: &str = "RFC 9110 §14.2: ranges are defined for GET alone";
+
 /// What nginx is told to do as `Files` does, or does not do, of itself.
 fn directives(root: &str) -> String {
     format!(
         "root {root}; charset utf-8; charset_types text/plain text/css text/javascript;
-         types {{ text/html html; text/plain txt; text/css css; text/javascript js; application/json json; }}
+         types {{ text/html html; text/plain txt; text/css css; text/javascript js; application/json json; application/gzip gz; }}
          default_type application/octet-stream;
          index index.html; if_modified_since before; max_ranges 16; absolute_redirect off;
          disable_symlinks on from=$document_root;
@@ -194,10 +200,10 @@ fn files() -> Vec<Row> {
         get("/.hidden"),
         get("/.dir/file.txt"),
         get("/inside.txt"),
-        get("/inside/note.txt"),
+        get("/inside/note.txt").ours(403, A_LINK),
         get("/outside.txt"),
-        get("/outside/secret.txt"),
-        get("/magic/etc/passwd"),
+        get("/outside/secret.txt").ours(403, A_LINK),
+        get("/magic/etc/passwd").ours(403, A_LINK),
         get("/circle"),
         get("/all/plain.txt"),
         get("/all/sub/"),
@@ -213,14 +219,14 @@ fn files() -> Vec<Row> {
 
 fn odd_paths() -> Vec<Row> {
     vec![
-        get("/../plain.txt"),
-        get("/sub/../plain.txt"),
-        get("/sub/./note.txt"),
-        get("/%2e%2e/%2e%2e/etc/passwd"),
-        get("/sub/%2e%2e/plain.txt"),
-        get("//plain.txt"),
-        get("/sub//note.txt"),
-        get("/sub%2Fnote.txt"),
+        get("/../plain.txt").ours(404, DOTS),
+        get("/sub/../plain.txt").ours(404, DOTS),
+        get("/sub/./note.txt").ours(404, DOTS),
+        get("/%2e%2e/%2e%2e/etc/passwd").ours(404, DOTS),
+        get("/sub/%2e%2e/plain.txt").ours(404, DOTS),
+        get("//plain.txt").ours(404, EMPTY),
+        get("/sub//note.txt").ours(404, EMPTY),
+        get("/sub%2Fnote.txt").ours(404, ENCODED),
         get("/plain.txt%00"),
         get("/%zz"),
         get("/%"),
@@ -260,21 +266,30 @@ fn ranges() -> Vec<Row> {
         "bytes=0-,0-0",
         "bytes=0-0,2-2,4-4,6-6,8-8,10-10,12-12,14-14,16-16,18-18,20-20,22-22,24-24,25-25,23-23,21-21",
         "bytes=0-0,2-2,4-4,6-6,8-8,10-10,12-12,14-14,16-16,18-18,20-20,22-22,24-24,25-25,23-23,21-21,19-19",
-        "bytes=0-1,9-5",
-        "bytes=0-99999999999999999999",
-        "bytes=0-1,,4-5",
     ]
     .into_iter()
     .map(range)
     .collect();
+    rows.push(range("bytes=0-1,9-5").ours(
+        416,
+        "RFC 9110 §14.2: a set with an invalid range is ignored or rejected",
+    ));
+    rows.push(
+        range("bytes=0-99999999999999999999").ours(206, "RFC 9110 §14.1.2: a last position behind the end is the end"),
+    );
+    rows.push(range("bytes=0-1,,4-5").ours(206, "RFC 9110 §5.6.1.2: empty members of a list are ignored"));
     rows.push(get("/large.bin").with("Range", "bytes=1000-200999"));
     rows.push(get("/large.bin").with("Range", "bytes=0-99,100000-199999,-1"));
-    rows.push(get("/empty.txt").with("Range", "bytes=0-"));
+    rows.push(
+        get("/empty.txt")
+            .with("Range", "bytes=0-")
+            .ours(416, "RFC 9110 §14.2: what is unsatisfiable is answered 416"),
+    );
     rows.push(get("/empty.txt").with("Range", "bytes=-5"));
     rows.push(get("/index.html").with("Range", "bytes=0-2,5-7"));
     rows.push(get("/missing").with("Range", "bytes=0-2"));
-    rows.push(head("/plain.txt").with("Range", "bytes=0-2"));
-    rows.push(head("/plain.txt").with("Range", "bytes=99-"));
+    rows.push(head("/plain.txt").with("Range", "bytes=0-2").ours(200, FOR_GET));
+    rows.push(head("/plain.txt").with("Range", "bytes=99-").ours(200, FOR_GET));
     rows
 }
 
@@ -304,14 +319,16 @@ fn conditions() -> Vec<Row> {
         plain(&[("If-Unmodified-Since", BEFORE)]),
         plain(&[("If-Unmodified-Since", EXACT)]),
         plain(&[("If-Unmodified-Since", AFTER)]),
-        plain(&[("If-Unmodified-Since", "soon")]),
+        plain(&[("If-Unmodified-Since", "soon")]).ours(200, "RFC 9110 §13.1.4: what is no date is ignored"),
         plain(&[("If-Match", ETAG), ("If-None-Match", ETAG)]),
         plain(&[("If-Match", "\"x\""), ("If-None-Match", ETAG)]),
         plain(&[("If-Match", ETAG), ("If-Unmodified-Since", EXACT)]),
-        plain(&[("If-Match", ETAG), ("If-Unmodified-Since", BEFORE)]),
+        plain(&[("If-Match", ETAG), ("If-Unmodified-Since", BEFORE)])
+            .ours(200, "RFC 9110 §13.1.4: ignored beside If-Match"),
         plain(&[("If-None-Match", ETAG), ("If-Modified-Since", EXACT)]),
         plain(&[("If-None-Match", "\"x\""), ("If-Modified-Since", EXACT)]),
-        plain(&[("If-None-Match", ETAG), ("If-Modified-Since", BEFORE)]),
+        plain(&[("If-None-Match", ETAG), ("If-Modified-Since", BEFORE)])
+            .ours(304, "RFC 9110 §13.1.3: ignored beside If-None-Match"),
         plain(&[("If-Unmodified-Since", BEFORE), ("If-None-Match", ETAG)]),
         head("/plain.txt").with("If-None-Match", ETAG),
         head("/plain.txt").with("If-Match", "\"x\""),

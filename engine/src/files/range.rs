@@ -37,7 +37,7 @@ pub(super) fn select(value: &[u8], size: u64) -> Selection {
     let Some((unit, set)) = value.split_at_checked(6) else {
         return Selection::Whole;
     };
-    if !unit.eq_ignore_ascii_case(b"bytes=") {
+    if !unit.eq_ignore_ascii_case(b"bytes=") || set.is_empty() {
         return Selection::Whole;
     }
     let mut spans = Vec::new();
@@ -179,7 +179,6 @@ mod tests {
             ("bytes=99999999999999999999-", 10),
             ("bytes=5-2", 10),
             ("bytes=0-1,5-2", 10),
-            ("bytes=", 10),
             ("bytes=,", 10),
             ("bytes=-", 10),
             ("bytes=a-b", 10),
@@ -193,7 +192,16 @@ mod tests {
         ] {
             assert_eq!(select(value.as_bytes(), size), Selection::Unsatisfiable, "{value}");
         }
-        for value in ["", "bytes", "byte=1-2", "bytes =1-2", "items=0-1", "bytes:1-2", "=1-2"] {
+        for value in [
+            "",
+            "bytes",
+            "bytes=",
+            "byte=1-2",
+            "bytes =1-2",
+            "items=0-1",
+            "bytes:1-2",
+            "=1-2",
+        ] {
             assert_eq!(select(value.as_bytes(), 10), Selection::Whole, "{value}");
         }
         assert_eq!(select(b"bytes=-5", 0), Selection::Whole);
