@@ -14,7 +14,8 @@ pub(super) fn content_type(path: &[u8]) -> Cow<'static, str> {
         None => Cow::Borrowed(UNKNOWN),
         Some("text/html") => Cow::Borrowed("text/html; charset=utf-8"),
         Some("text/css") => Cow::Borrowed("text/css; charset=utf-8"),
-        Some("text/javascript") => Cow::Borrowed("text/javascript; charset=utf-8"),
+        // RFC 9239 §6: the other name of it is obsolete.
+        Some("text/javascript" | "application/javascript") => Cow::Borrowed("text/javascript; charset=utf-8"),
         Some("text/plain") => Cow::Borrowed("text/plain; charset=utf-8"),
         Some(known) if known.starts_with("text/") => Cow::Owned(format!("{known}; charset=utf-8")),
         Some(known) => Cow::Borrowed(known),

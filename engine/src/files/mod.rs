@@ -297,3 +297,58 @@ fn status(error: &io::Error) -> StatusCode {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(files: &Files) -> String {
+        files.check().map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_said_before_the_server_starts() {
+        let here = || Files::new(".");
+        assert_eq!(problem(&here()), "");
+        assert_eq!(
+            problem(&here().index("start.htm").cache_control("no-cache").below("/a/")),
+            ""
+        );
+        for (files, expected) in [
+            (
+                Files::new("not/there"),
+                "the directory not/there cannot be served (No such file or directory",
+            ),
+            (
+                Files::new("Cargo.toml"),
+                "the directory Cargo.toml cannot be served (Not a directory",
+            ),
+            (Files::new("a\0b"), "the directory a"),
+            (here().index("a/b"), "the index \"a/b\" is no file name"),
+            (here().index(""), "the index \"\" is no file name"),
+            (
+                here().cache_control("no-store\r\nX: y"),
+                "Cache-Control cannot be \"no-store\\r\\nX: y\"",
+            ),
+        ] {
+            let problem = problem(&files);
+            assert!(problem.starts_with(expected), "{problem}");
+        }
+    }
+
+    #[test]
+    fn errors_of_the_system_have_the_status_of_their_cause() {
+        for (error, expected) in [
+            (libc::ENOENT, 404),
+            (libc::ENOTDIR, 404),
+            (libc::ENAMETOOLONG, 404),
+            (libc::EACCES, 403),
+            (libc::ELOOP, 403),
+            (libc::EXDEV, 403),
+            (libc::EMFILE, 503),
+            (libc::EIO, 500),
+        ] {
+            assert_eq!(status(&io::Error::from_raw_os_error(error)), expected, "{error}");
+        }
+    }
+}
