@@ -21,7 +21,15 @@ pub struct Options {
 ///
 /// A `RINGLANE_…` variable that cannot be used.
 pub fn server(configure: impl FnOnce(&mut Config)) -> Result<Server, Error> {
-    let options = Options::parse();
+    server_of(Options::parse(), configure)
+}
+
+/// As [`server`], by options that an example has parsed itself, among its own.
+///
+/// # Errors
+///
+/// A `RINGLANE_…` variable that cannot be used.
+pub fn server_of(options: Options, configure: impl FnOnce(&mut Config)) -> Result<Server, Error> {
     let mut config = Config::from_env()?;
     configure(&mut config);
     if let Some(cores) = options.cores {

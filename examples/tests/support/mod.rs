@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
 pub mod client;
+pub mod directory;
+pub mod nginx;
 pub mod process;
 pub mod procfs;
 pub mod strace;
@@ -12,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Says in the test's output that something was not tested, and why.
 pub fn skip(reason: &str) {
     // Not by a macro: what those print, the test harness keeps to itself unless the test fails.
-    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
 }
 
 /// Looks again and again until `holds`, for at most five seconds. True where it came to hold.
