@@ -17,13 +17,11 @@ const PAGE: &str = r#"<!doctype html>
 <meta charset="utf-8">
 <title>Clock</title>
 <p>The server's clock: <output id="clock">...</output>
-<p>Ticks seen: <output id="ticks">0</output>
 <script>
   let ticks = 0;
   new EventSource("/clock").addEventListener("tick", (event) => {
-    document.getElementById("clock").textContent = event.data;
-    document.getElementById("ticks").textContent = ++ticks;
-    document.body.dataset.lastId = event.lastEventId;
+    document.getElementById("clock").textContent = `${event.data} (${event.lastEventId})`;
+    document.title = `Clock: ${++ticks} ticks`;
   });
 </script>
 "#;
