@@ -50,7 +50,7 @@ async fn tick(clock: Rc<Channel>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let event = Event::data(format!("{}.{:03}", now.as_secs(), now.subsec_millis()));
         match event.event("tick").and_then(|event| event.id(number.to_string())) {
-            Ok(event) => clock.send(event.retry(Duration::from_secs(1))),
+            Ok(event) => clock.send(&event.retry(Duration::from_secs(1))),
             Err(error) => return eprintln!("the clock stands: {error}"),
         };
     }

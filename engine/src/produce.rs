@@ -130,11 +130,14 @@ fn wake(waker: &Cell<Option<Waker>>) {
     }
 }
 
+/// The closure at work.
+type Producing = Pin<Box<dyn Future<Output = Result<(), StreamError>>>>;
+
 /// The closure's future as a stream of what it sends. It runs only while the stream is asked for more, which is while there is room.
 struct Produced {
     slot: Rc<Slot>,
     /// None once it has ended.
-    future: Option<Pin<Box<dyn Future<Output = Result<(), StreamError>>>>>,
+    future: Option<Producing>,
 }
 
 impl Stream for Produced {
