@@ -32,9 +32,9 @@ impl Response {
     /// ```
     ///
     /// [`Sender::send`] waits while `output_bytes_max` is queued; one chunk more is held. The body ends with the closure.
-    /// Where that returns an error, the connection is closed without the last chunk, so that the client sees that the body
-    /// is not whole. Where the client goes, the closure's future is dropped, as a handler's is; a task that it has spawned, and that
-    /// holds the sender, gets the error of `send`.
+    /// Where that returns an error, the connection is closed without the last chunk, so that the client sees that the
+    /// body is not whole. Where the client goes, the closure's future is dropped, as a handler's is; a task that it has
+    /// spawned, and that holds the sender, gets the error of `send`.
     ///
     /// The closure begins to run once the head is on its way; for HEAD it does not run at all.
     pub fn produce<F>(content_type: &'static str, produce: F) -> Response
@@ -133,7 +133,8 @@ fn wake(waker: &Cell<Option<Waker>>) {
 /// The closure at work.
 type Producing = Pin<Box<dyn Future<Output = Result<(), StreamError>>>>;
 
-/// The closure's future as a stream of what it sends. It runs only while the stream is asked for more, which is while there is room.
+/// The closure's future as a stream of what it sends. It runs only while the stream is asked for more, which is while
+/// there is room.
 struct Produced {
     slot: Rc<Slot>,
     /// None once it has ended.

@@ -4,10 +4,10 @@ use http::StatusCode;
 
 use crate::response::Response;
 
-/// Redirects. `location` is a URI or a path, absolute or relative to the request's (RFC 9110 §10.2.2). What a URI cannot have
-/// (spaces, control bytes, quotes, `<`, `>`, `\`, `^`, `` ` ``, `{`, `|`, `}` and what is not ASCII) is percent-encoded, so that no text
-/// can end the field, add another one, or be read by a browser as something else. What is percent-encoded already stays as
-/// it is.
+/// Redirects. `location` is a URI or a path, absolute or relative to the request's (RFC 9110 §10.2.2). What a URI cannot
+/// have (spaces, control bytes, quotes, `<`, `>`, `\`, `^`, `` ` ``, `{`, `|`, `}` and what is not ASCII) is
+/// percent-encoded, so that no text can end the field, add another one, or be read by a browser as something else. What
+/// is percent-encoded already stays as it is.
 ///
 /// A location that comes from the client can name another host (`//evil.example/`): check it against those that you mean.
 ///

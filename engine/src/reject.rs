@@ -1,4 +1,4 @@
-//! Errors of any type as a handler's result: with their own status where they are the engine's, as 500 where they are not.
+//! Errors of any type as a handler's result: the engine's own with their status, all others as 500.
 
 use std::any::Any;
 use std::error::Error;
@@ -11,10 +11,10 @@ use crate::response::{IntoResponse, Response};
 
 /// What a handler returns where it does not answer as asked; `?` makes it of any error.
 ///
-/// An error that this crate made of what the client has sent (a parameter, a query, a form, JSON, a broken body) becomes the response
-/// that it is by itself, 4xx. Every other error is the server's: the client gets 500 and not a word of it, and the response
-/// keeps it for layers ([`Response::error`]), which may write it to a log. Anything else that can be a response is rejected with by
-/// [`Reject::new`].
+/// An error that this crate made of what the client has sent (a parameter, a query, a form, JSON, a broken body) becomes
+/// the response that it is by itself, 4xx. Every other error is the server's: the client gets 500 and not a word of it,
+/// and the response keeps it for layers ([`Response::error`]), which may write it to a log. Anything else becomes a
+/// rejection by [`Reject::new`].
 ///
 /// ```no_run
 /// use ringlane::{Reject, Request, Response, Server, StatusCode};
@@ -32,8 +32,8 @@ use crate::response::{IntoResponse, Response};
 /// # Ok::<(), ringlane::Error>(())
 /// ```
 ///
-/// It is no [`Error`] itself, since it is made of all of those. For errors with statuses of your own, return an enum that is
-/// [`IntoResponse`], or turn them by `.map_err(Reject::new)`.
+/// It is no [`Error`] itself, since it is made of all of those. For errors with statuses of your own, return an enum that
+/// is [`IntoResponse`], or turn them by `.map_err(Reject::new)`.
 pub struct Reject(Response);
 
 impl Reject {
@@ -42,7 +42,8 @@ impl Reject {
         Reject(answer.into_response())
     }
 
-    /// Rejects with 500 for what `?` does not take: a `Box<dyn Error>`, the like of it, or a text. The client does not see it.
+    /// Rejects with 500 for what `?` does not take: a `Box<dyn Error>`, the like of it, or a text. The client does not
+    /// see it.
     ///
     /// ```
     /// use ringlane::{IntoResponse, Reject};

@@ -291,8 +291,9 @@ impl Response {
         self
     }
 
-    /// Ends a streamed body where it is when the server stops, in good order, as if that were all. For a stream that has no end of its
-    /// own: the server would wait for it until `drain_timeout`. Server-sent events are such streams already.
+    /// Ends a streamed body where it is when the server stops, in good order, as if that were all. For a stream that has
+    /// no end of its own: the server would wait for it until `drain_timeout`. Server-sent events are such streams
+    /// already.
     #[must_use]
     pub fn with_end_on_stop(mut self) -> Response {
         self.ends_on_stop = true;
@@ -306,8 +307,8 @@ impl Response {
         self
     }
 
-    /// The error for which the response is what it is, where one was kept: by [`Reject`](crate::Reject) for each 500 that it
-    /// makes of an error, or by [`Response::with_error`].
+    /// The error for which the response is what it is, where one was kept: by [`Reject`](crate::Reject) for each 500 that
+    /// it makes of an error, or by [`Response::with_error`].
     pub fn error(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.error.as_ref().map(|failure| &*failure.0)
     }

@@ -44,16 +44,17 @@ const KEEP_ALIVE_MIN: Duration = Duration::from_millis(1);
 /// A comment and the end of an event without data, which is none.
 const COMMENT: &str = ":\n\n";
 
-/// 200 with events, as they come: `text/event-stream`, not to be stored by caches (`Cache-Control: no-store`) or held back by
-/// nginx (`X-Accel-Buffering: no`). Where no event has come for [`KEEP_ALIVE`], a comment is sent, which clients pass over.
+/// 200 with events, as they come: `text/event-stream`, not to be stored by caches (`Cache-Control: no-store`) or held
+/// back by nginx (`X-Accel-Buffering: no`). Where no event has come for [`KEEP_ALIVE`], a comment is sent, which clients
+/// pass over.
 ///
 /// The stream is asked for its next event while less than `output_bytes_max` is queued: a client that reads slowly holds
-/// it back. It is dropped when its client is gone: at once where the connection is reset, else when what is sent next is refused, for
-/// a client that only closes its end may still be reading. So with the comments a client's leaving shows within two of their
-/// intervals.
+/// it back. It is dropped when its client is gone: at once where the connection is reset, else when what is sent next is
+/// refused, for a client that only closes its end may still be reading. So with the comments a client's leaving shows
+/// within two of their intervals.
 ///
-/// Where the stream ends, so does the response, and the client comes back after its retry time; a 204 tells it not to. When the server
-/// stops, the response ends behind what has been passed on.
+/// Where the stream ends, so does the response, and the client comes back after its retry time; a 204 tells it not to.
+/// When the server stops, the response ends behind what has been passed on.
 pub fn stream<S>(events: S) -> Response
 where
     S: Stream<Item = Event> + 'static,
@@ -61,8 +62,8 @@ where
     stream_with_keep_alive(events, Some(KEEP_ALIVE))
 }
 
-/// As [`stream`], with comments after another time, of a millisecond at least, or with none at all: then a client that vanishes is
-/// noticed only when the next event is sent.
+/// As [`stream`], with comments after another time, of a millisecond at least, or with none at all: then a client that
+/// vanishes is noticed only when the next event is sent.
 pub fn stream_with_keep_alive<S>(events: S, keep_alive: Option<Duration>) -> Response
 where
     S: Stream<Item = Event> + 'static,
@@ -127,8 +128,8 @@ impl<S: Stream<Item = Event>> Stream for Body<S> {
 }
 
 impl Idle {
-    /// Ready when the interval has passed since the last event. The timer is not set anew for each event: where it fires too early, it
-    /// is set for what is left.
+    /// Ready when the interval has passed since the last event. The timer is not set anew for each event: where it fires
+    /// too early, it is set for what is left.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             let timer = self.timer.get_or_insert_with(|| Timer::new(self.interval));

@@ -128,8 +128,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // SAFETY: the call takes numbers only; the child leads a group of its own and has not been waited for, so the number is
-        // still that group's.
+        // SAFETY: the call takes numbers only; the child leads a group of its own and has not been waited for, so the
+        // number is still that group's.
         unsafe { libc::kill(-(self.child.id() as i32), libc::SIGKILL) };
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.profile);

@@ -174,8 +174,8 @@ impl Exchange {
         !matches!(self.stage, Stage::Head | Stage::Lingering) || self.sending.is_some() || !self.output.is_empty()
     }
 
-    /// The server stops: an upgraded connection's input ends, so that its task can say goodbye; a stream without an end of its own
-    /// ends.
+    /// The server stops: an upgraded connection's input ends, so that its task can say goodbye; a stream without an end
+    /// of its own ends.
     pub(super) fn handle_drain(&mut self) {
         if self.stage == Stage::Upgraded
             && let Some(inbound) = &self.inbound

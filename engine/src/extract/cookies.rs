@@ -10,11 +10,11 @@ use crate::response::{IntoResponse, Response};
 
 /// Cookies, as sent: values are not decoded, and quotes around them stay ([`Cookie::value_trimmed`] is without them).
 impl Request {
-    /// The cookies in the order in which they came, with names that may repeat. Anybody can send any cookie: what must not be made up has
-    /// to be signed, or to be a key that cannot be guessed.
+    /// The cookies in the order in which they came, with names that may repeat. Anybody can send any cookie: what must
+    /// not be made up has to be signed, or to be a key that cannot be guessed.
     ///
-    /// What is not a name and a value (RFC 6265 §4.2.1), and what is not UTF-8, is passed over; no request is refused for it.
-    /// There are as many as `head_bytes_max` lets in; nothing is copied or allocated for them.
+    /// What is not a name and a value (RFC 6265 §4.2.1), and what is not UTF-8, is passed over; no request is refused for
+    /// it. There are as many as `head_bytes_max` lets in; nothing is copied or allocated for them.
     pub fn cookies(&self) -> impl Iterator<Item = Cookie<'_>> {
         let fields = self.headers().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
         fields.flat_map(|(_, value)| pairs(value))
@@ -50,8 +50,8 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`CookieError`] where a part has a byte that it cannot have (RFC 6265 §4.1.1), so that no value can add attributes or fields of its
-    /// own. As a handler's result the error is a 500.
+    /// [`CookieError`] where a part has a byte that it cannot have (RFC 6265 §4.1.1), so that no value can add attributes
+    /// or fields of its own. As a handler's result the error is a 500.
     pub fn with_cookie<'c>(mut self, cookie: impl Into<Cookie<'c>>) -> Result<Response, CookieError> {
         let cookie = cookie.into();
         let error = |part| CookieError {

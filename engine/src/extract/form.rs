@@ -12,12 +12,13 @@ use crate::response::{IntoResponse, Response};
 
 const TYPE: &str = "application/x-www-form-urlencoded";
 
-/// The most fields of a query or a form. Each takes some twenty times the memory of its shortest text until it is in its place.
+/// The most fields of a query or a form. Each takes some twenty times the memory of its shortest text until it is in its
+/// place.
 const FIELDS_MAX: usize = 1000;
 
-/// Queries and forms. Names and values are decoded as the URL standard says (`%2B`, and `+` for a space); a percent sign that begins no
-/// encoding stands for itself. A name that comes more than once is a `Vec`; names that the type does not have are passed
-/// over. At most 1000 fields are taken.
+/// Queries and forms. Names and values are decoded as the URL standard says (`%xx`, and `+` for a space); a percent sign
+/// that begins no encoding stands for itself. A name that comes more than once is a `Vec`; names that the type does not
+/// have are passed over. At most 1000 fields are taken.
 impl Request {
     /// The query as a type of one's own; none is taken as an empty one. What needs no decoding may be borrowed (`&str`).
     ///
@@ -55,13 +56,13 @@ impl Request {
     }
 
     /// The body, an HTML form (`application/x-www-form-urlencoded`), as a type of one's own. Its length is limited by
-    /// [`Service::body_bytes_max`](crate::Service::body_bytes_max), or `body_bytes_max` of the configuration, alone; a service that lets some
-    /// requests be long limits its forms by [`Request::form_within`].
+    /// [`Service::body_bytes_max`](crate::Service::body_bytes_max), or `body_bytes_max` of the configuration, alone; a
+    /// service that lets some requests be long limits its forms by [`Request::form_within`].
     ///
     /// # Errors
     ///
-    /// [`ContentError`]: 415 for another type, 413 where it is too long, 400 for what does not decode to UTF-8, 422 for what is not such
-    /// a `T`.
+    /// [`ContentError`]: 415 for another type, 413 where it is too long, 400 for what does not decode to UTF-8, 422 for
+    /// what is not such a `T`.
     pub async fn form<T: DeserializeOwned>(&self) -> Result<T, ContentError> {
         self.form_within(usize::MAX).await
     }
@@ -126,8 +127,8 @@ fn parse<'a, T: Deserialize<'a>>(fields: &'a [u8]) -> Result<T, Problem> {
     })
 }
 
-/// Whether all names and values are UTF-8 once they are decoded. The URL standard would put U+FFFD in the place of what is not. Since `&`
-/// and `=` end every sequence, they need not be looked at one by one.
+/// Whether all names and values are UTF-8 once they are decoded. The URL standard would put U+FFFD in the place of what
+/// is not. Since `&` and `=` end every sequence, they need not be looked at one by one.
 fn decodes_to_utf_8(fields: &[u8]) -> bool {
     if memchr::memchr(b'%', fields).is_none() {
         return std::str::from_utf8(fields).is_ok();

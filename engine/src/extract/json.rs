@@ -14,15 +14,16 @@ const TYPE: &str = "application/json";
 /// JSON.
 impl Request {
     /// The body, JSON (RFC 8259), as a type of one's own. Its length is limited by
-    /// [`Service::body_bytes_max`](crate::Service::body_bytes_max), or `body_bytes_max` of the configuration, alone; a service that lets some
-    /// requests be long limits its JSON by [`Request::json_within`]. Arrays and objects may be nested 127 deep. What they take
-    /// in memory is up to the type: a `serde_json::Value` takes sixteen times the shortest text of its elements, or more.
+    /// [`Service::body_bytes_max`](crate::Service::body_bytes_max), or `body_bytes_max` of the configuration, alone; a
+    /// service that lets some requests be long limits its JSON by [`Request::json_within`]. Arrays and objects may be
+    /// nested 127 deep. What they take in memory is up to the type: a `serde_json::Value` takes sixteen times the
+    /// shortest text of its elements, or more.
     ///
     /// # Errors
     ///
-    /// [`ContentError`]: 415 where the `Content-Type` is neither `application/json` nor one that ends in `+json` (RFC 6839 §3.1), 413
-    /// where the body is too long, 400 with line and column where it is not JSON, 422 with the place where it is not such
-    /// a `T`.
+    /// [`ContentError`]: 415 where the `Content-Type` is neither `application/json` nor one that ends in `+json` (RFC
+    /// 6839 §3.1), 413 where the body is too long, 400 with line and column where it is not JSON, 422 with the place
+    /// where it is not such a `T`.
     pub async fn json<T: DeserializeOwned>(&self) -> Result<T, ContentError> {
         self.json_within(usize::MAX).await
     }

@@ -74,7 +74,8 @@ struct Queue {
 }
 
 impl Channel {
-    /// A channel whose subscribers may each be `capacity` events behind, at least one. An event is held once, however many have it to take.
+    /// A channel whose subscribers may each be `capacity` events behind, at least one. An event is held once, however
+    /// many have it to take.
     pub fn new(capacity: usize, overflow: Overflow) -> Channel {
         Channel {
             shared: Rc::default(),
