@@ -75,6 +75,9 @@ mod listener;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod pipe;
+mod produce;
+mod redirect;
+mod reject;
 mod request;
 mod response;
 mod ring;
@@ -105,6 +108,8 @@ pub use chunk::Chunk;
 pub use config::{Config, Cores};
 pub use error::Error;
 pub use event::{Event, TimeoutKind};
+pub use produce::Sender;
+pub use reject::Reject;
 pub use request::Request;
 pub use response::{IntoResponse, Response};
 pub use server::{Core, Ready, Server, ServerHandle};
@@ -115,8 +120,28 @@ pub use usage::Usage;
 /// The guide's programs are compiled like those of the documentation.
 #[cfg(all(doctest, feature = "full"))]
 mod guide {
+    #[doc = include_str!("../../docs/first-server.md")]
+    mod first_server {}
+    #[doc = include_str!("../../docs/state.md")]
+    mod state {}
     #[doc = include_str!("../../docs/routing.md")]
     mod routing {}
+    #[doc = include_str!("../../docs/layers.md")]
+    mod layers {}
+    #[doc = include_str!("../../docs/extraction.md")]
+    mod extraction {}
+    #[doc = include_str!("../../docs/errors.md")]
+    mod errors {}
+    #[doc = include_str!("../../docs/streaming.md")]
+    mod streaming {}
+    #[doc = include_str!("../../docs/websocket.md")]
+    mod websocket {}
+    #[doc = include_str!("../../docs/files.md")]
+    mod files {}
+    #[doc = include_str!("../../docs/calling-out.md")]
+    mod calling_out {}
     #[doc = include_str!("../../docs/observability.md")]
     mod observability {}
+    #[doc = include_str!("../../docs/porting.md")]
+    mod porting {}
 }
