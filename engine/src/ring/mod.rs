@@ -5,6 +5,7 @@
 
 mod buffers;
 mod calls;
+mod interpret;
 mod setup;
 #[cfg(any(test, fuzzing, feature = "internals"))]
 #[cfg_attr(
@@ -43,7 +44,8 @@ pub(crate) trait Ring {
     /// Ends accepting. Connections that were accepted before still arrive, and then a completion without `more`.
     fn cancel_accept(&mut self);
 
-    /// Receives into pooled buffers until cancelled or the stream ends (multishot): [`Completion::Received`] each.
+    /// Receives into pooled buffers until cancelled or the stream ends (multishot): one [`Completion::Received`] for each
+    /// buffer. Those of several buffers may come in a row, which the kernel has filled at a time: they are the same round's.
     fn receive(&mut self, socket: RawFd, key: Key);
 
     /// Receives once: one [`Completion::Received`] without `more`. A connection that ends behind its first request has then

@@ -31,6 +31,8 @@ pub(crate) struct Faults {
     pub(crate) receives_ending: usize,
     /// Receives that are interrupted (`EINTR`).
     pub(crate) receives_interrupted: usize,
+    /// The most buffers that one receive fills with what came in one piece.
+    pub(crate) bundle_buffers_max: usize,
     /// Accepts that find no descriptor.
     pub(crate) descriptors_missing: usize,
     /// For how many steps a cancellation is under way, while what it is to cancel goes on.
@@ -46,6 +48,7 @@ impl Default for Faults {
             buffers_missing: 0,
             receives_ending: 0,
             receives_interrupted: 0,
+            bundle_buffers_max: 8,
             descriptors_missing: 0,
             cancel_lag: 0,
         }
@@ -271,7 +274,10 @@ impl Kernel {
         self.accept_one();
         let sockets: Vec<RawFd> = self.sockets.keys().copied().collect();
         for socket in sockets {
-            self.receive_one(socket);
+            let mut bundled = 1;
+            while self.receive_one(socket, bundled) {
+                bundled += 1;
+            }
         }
         let going = self.sends.iter().filter(|(_, (socket, ..))| !self.stalls(*socket));
         let going: Vec<usize> = going.map(|(index, _)| index).collect();
@@ -302,17 +308,21 @@ impl Kernel {
         self.completions.push_back(Completion::Accepted { outcome, more });
     }
 
-    fn receive_one(&mut self, socket: RawFd) {
+    /// Receives one buffer, `behind` others of the same bundle; true where the next one is filled along with it.
+    fn receive_one(&mut self, socket: RawFd, behind: usize) -> bool {
+        let mut goes_on = false;
         let Kernel {
             pool, faults, sockets, ..
         } = self;
-        let Some(peer) = sockets.get_mut(&socket) else { return };
+        let Some(peer) = sockets.get_mut(&socket) else {
+            return false;
+        };
         if let (None, Some(Err(_)), Some(key)) = (peer.receiving, peer.end, peer.watched) {
             peer.watched = None;
             self.completions.push_back(Completion::HungUp { key });
-            return;
+            return false;
         }
-        let Some(key) = peer.receiving else { return };
+        let Some(key) = peer.receiving else { return false };
         let outcome = if let Some(piece) = peer.pieces.front_mut() {
             if used_up(&mut faults.receives_interrupted) {
                 Err(Errno(libc::EINTR))
@@ -325,6 +335,8 @@ impl Kernel {
                 piece.drain(..count);
                 if piece.is_empty() {
                     peer.pieces.pop_front();
+                } else if !peer.receiving_once && behind < faults.bundle_buffers_max {
+                    goes_on = true;
                 }
                 Ok(Some(buffer.freeze()))
             } else {
@@ -332,7 +344,7 @@ impl Kernel {
             }
         } else {
             match peer.end.take() {
-                None => return,
+                None => return false,
                 Some(end) => end.map(|()| None),
             }
         };
@@ -341,6 +353,7 @@ impl Kernel {
             peer.receiving = None;
         }
         self.completions.push_back(Completion::Received { key, outcome, more });
+        more && goes_on
     }
 
     fn send_one(&mut self, index: usize) {

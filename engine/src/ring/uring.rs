@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,10 @@ use slab::Slab;
 
 use super::buffers::{Buffers, GROUP};
 use super::calls;
-use super::setup::setup;
+use super::interpret::{interpret, outcome};
+use super::setup::{has_bundles, setup};
 use super::token::Token;
-use super::{Completion, Errno, Ring, Sending, Transmission, Wait};
+use super::{Completion, Ring, Sending, Transmission, Wait};
 use crate::chunk::Chunk;
 use crate::error::Error;
 
@@ -24,6 +25,10 @@ const GIVE_BACK_LIMIT: Duration = Duration::from_millis(200);
 
 /// How many completions a round has room for before it needs more memory.
 const COMPLETIONS: usize = 256;
+
+/// What a receive takes at a time, where the kernel has bundles: a body of 16 KiB and its head in one go, and no more than
+/// twice that of one connection before others have had their turn.
+const BUNDLE_BYTES: usize = 32 << 10;
 
 /// One core's io_uring.
 ///
@@ -43,8 +48,10 @@ pub(crate) struct Uring {
     /// What the last `enter` took over from the completion queue, and how much of that has been taken.
     completed: Vec<cqueue::Entry>,
     taken: usize,
-    /// Those of blocks that were not sent, which come first.
-    unsent: Vec<Completion>,
+    /// What comes before the rest of them, the next one last: blocks that were not sent, and what else a bundle brought.
+    ahead: Vec<Completion>,
+    /// The most bytes that one completion of a receive brings, in as many buffers; 0 where it is one buffer each.
+    bundle_bytes: u32,
     /// Entries that found the submission queue full, oldest first.
     waiting: VecDeque<squeue::Entry>,
     tick: Tick,
@@ -68,6 +75,10 @@ impl Uring {
     /// Sets up the ring of the calling thread; `eventfd` is signalled while [`Ring::signal`] is on.
     pub(crate) fn new(entries: u32, pool: Pool, eventfd: OwnedFd) -> Result<Uring, Error> {
         let ring = setup(entries)?;
+        let bundle_bytes = match has_bundles(&ring) {
+            true => BUNDLE_BYTES.max(pool.buffer_bytes()) as u32,
+            false => 0,
+        };
         let buffers = Buffers::register(&ring, pool)?;
         ring.submitter()
             .register_eventfd(eventfd.as_raw_fd())
@@ -80,7 +91,8 @@ impl Uring {
             blocked: false,
             completed: Vec::with_capacity(COMPLETIONS),
             taken: 0,
-            unsent: Vec::new(),
+            ahead: Vec::new(),
+            bundle_bytes,
             waiting: VecDeque::new(),
             tick: Tick::Off,
             eventfd,
@@ -179,7 +191,7 @@ impl Uring {
     /// Takes over what has completed, and lets go of the blocks that were sent at once.
     fn collect(&mut self) {
         debug_assert!(
-            self.taken == self.completed.len() && self.unsent.is_empty(),
+            self.taken == self.completed.len() && self.ahead.is_empty(),
             "completions of the last round are left"
         );
         self.completed.clear();
@@ -189,7 +201,7 @@ impl Uring {
                 None => self.completed.push(entry),
                 Some(index) => {
                     if let Some((key, block)) = self.at_once.get_mut(index as usize) {
-                        self.unsent.push(Completion::Unsent {
+                        self.ahead.push(Completion::Unsent {
                             key: *key,
                             outcome: outcome(&entry),
                             block: std::mem::take(block),
@@ -210,53 +222,15 @@ impl Uring {
     }
 }
 
-/// Puts a completion into words; none for those that nobody waits for.
-#[inline(always)]
-fn interpret(
-    entry: &cqueue::Entry,
-    buffers: &mut Buffers,
-    lent: &mut Slab<(Key, Box<Transmission>)>,
-) -> Option<Completion> {
-    let flags = entry.flags();
-    let more = cqueue::more(flags);
-    let outcome = outcome(entry);
-    // Whatever else it says: a completion that names a buffer gives it back.
-    let view = cqueue::buffer_select(flags).and_then(|index| buffers.take_back(index, outcome.unwrap_or(0)));
-    match Token::from_bits(entry.user_data()) {
-        Token::Accept => {
-            // SAFETY: a successful accept's result is a new descriptor that this process owns and nobody has seen yet.
-            let outcome = outcome.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) });
-            Some(Completion::Accepted { outcome, more })
-        }
-        Token::Receive(key) => {
-            let outcome = outcome.map(|bytes| view.filter(|_| bytes > 0));
-            Some(Completion::Received { key, outcome, more })
-        }
-        Token::Send(index) => {
-            let (key, transmission) = lent.try_remove(index as usize)?;
-            Some(Completion::Sent {
-                key,
-                outcome,
-                transmission,
-            })
-        }
-        // A half-close is reported as well, and is none; the watch goes on.
-        Token::HangUp(key) => {
-            let hung_up = outcome.is_ok_and(|events| events as i32 & i32::from(libc::POLLHUP | libc::POLLERR) != 0);
-            hung_up.then_some(Completion::HungUp { key })
-        }
-        Token::Watch => Some(Completion::Readable),
-        Token::Tick => Some(Completion::Ticked),
-        Token::SendAtOnce(_) | Token::Unattended => None,
-    }
-}
-
-#[inline]
-fn outcome(entry: &cqueue::Entry) -> Result<usize, Errno> {
-    match entry.result() {
-        error @ ..0 => Err(Errno(-error)),
-        result => Ok(result as usize),
-    }
+/// Bounds how many bytes a multishot receive takes at a time, for which the io-uring crate has no word.
+fn bounded(mut entry: squeue::Entry, bytes: u32) -> squeue::Entry {
+    /// The offset of `len` in `struct io_uring_sqe`, which is the kernel's interface.
+    const LEN: usize = 24;
+    const { assert!(size_of::<squeue::Entry>() == 64 && align_of::<squeue::Entry>() >= 4) };
+    // SAFETY: an `Entry` is a `repr(C)` wrapper of the kernel's 64 bytes, aligned for the u32 that lies at this offset; it is
+    // owned here, and every value is valid there.
+    unsafe { (&raw mut entry).cast::<u8>().add(LEN).cast::<u32>().write(bytes) };
+    entry
 }
 
 impl Ring for Uring {
@@ -270,7 +244,10 @@ impl Ring for Uring {
     }
 
     fn receive(&mut self, socket: RawFd, key: Key) {
-        let entry = opcode::RecvMulti::new(Fd(socket), GROUP).build();
+        let entry = match self.bundle_bytes {
+            0 => opcode::RecvMulti::new(Fd(socket), GROUP).build(),
+            bytes => bounded(opcode::RecvMultiBundle::new(Fd(socket), GROUP).build(), bytes),
+        };
         self.push(entry.user_data(Token::Receive(key).to_bits()));
     }
 
@@ -372,12 +349,12 @@ impl Ring for Uring {
 
     #[inline(always)]
     fn next_completion(&mut self) -> Option<Completion> {
-        if let Some(unsent) = self.unsent.pop() {
-            return Some(unsent);
+        if let Some(completion) = self.ahead.pop() {
+            return Some(completion);
         }
         while let Some(entry) = self.completed.get(self.taken) {
             self.taken += 1;
-            let completion = interpret(entry, &mut self.buffers, &mut self.lent);
+            let completion = interpret(entry, &mut self.buffers, &mut self.lent, &mut self.ahead);
             if let Some(Completion::Ticked) = completion {
                 self.handle_tick();
             }
