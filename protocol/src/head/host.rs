@@ -21,6 +21,18 @@ pub(super) fn is_host(value: &[u8]) -> bool {
     }
 }
 
+/// Bytes of the longest host at the start of `bytes` that has no brackets and no percent-encoding, and of the port behind it;
+/// `None` where there is no such host, or the port is wrong. The one pass that nearly every Host field takes.
+#[inline]
+pub(super) fn plain_len(bytes: &[u8]) -> Option<usize> {
+    let host = token::plain_reg_name_len(bytes);
+    let end = match bytes.get(host)? {
+        b':' => host + 1 + plain_port_len(&bytes[host + 1..])?,
+        _ => host,
+    };
+    (host > 0).then_some(end)
+}
+
 /// A non-empty host with a non-empty port: RFC 9112 §3.2.3, where no scheme gives a default.
 pub(super) fn is_host_and_port(value: &[u8]) -> bool {
     matches!(after_host(value), Some([b':', port @ ..]) if is_port(port))
@@ -41,6 +53,13 @@ fn after_literal(literal: &[u8]) -> Option<&[u8]> {
     let (address, rest) = literal.split_at_checked(memchr(b']', literal)?)?;
     core::str::from_utf8(address).ok()?.parse::<Ipv6Addr>().ok()?;
     rest.get(1..)
+}
+
+/// How many digits `bytes` begin with; `None` where that is no number that TCP can have as a port. Four digits always are.
+#[inline]
+fn plain_port_len(bytes: &[u8]) -> Option<usize> {
+    let len = bytes.iter().position(|byte| !byte.is_ascii_digit())?;
+    (len <= 4 || is_port(&bytes[..len])).then_some(len)
 }
 
 /// A non-empty decimal number that TCP can have as a port.

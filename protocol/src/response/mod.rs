@@ -178,9 +178,22 @@ impl Writer<'_> {
     #[inline]
     fn put_slice(&mut self, bytes: &[u8]) -> Option<()> {
         let (place, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len())?;
-        place.copy_from_slice(bytes);
+        copy(bytes, place);
         self.rest = rest;
         Some(())
+    }
+}
+
+/// Copies to a place of the same length: what most values are long in two moves that may overlap, without a call.
+#[inline]
+fn copy(bytes: &[u8], place: &mut [u8]) {
+    const HALF: usize = 16;
+    if let (HALF..=32, Some(first), Some(last)) = (bytes.len(), bytes.first_chunk::<HALF>(), bytes.last_chunk::<HALF>())
+    {
+        place[..HALF].copy_from_slice(first);
+        place[bytes.len() - HALF..].copy_from_slice(last);
+    } else {
+        place.copy_from_slice(bytes);
     }
 }
 
