@@ -95,17 +95,30 @@ impl Uring {
     }
 
     /// Queues an entry; where the submission queue is full, behind those that wait already.
+    #[inline(never)]
     fn push(&mut self, entry: squeue::Entry) {
+        self.push_inline(entry);
+    }
+
+    /// The same, where it is worth being inlined: the entry is then made in the queue, and not copied while its parts are still
+    /// on their way to memory.
+    #[inline(always)]
+    fn push_inline(&mut self, entry: squeue::Entry) {
         if !self.waiting.is_empty() {
-            self.waiting.push_back(entry);
+            self.push_to_wait(entry);
             return;
         }
         // SAFETY: an entry that points into memory points into a transmission in `lent`, which stays there until its
         // completion, or into a block in `at_once`, which stays there until the entry has been submitted and, by its flags,
         // carried out; all other entries carry only numbers.
         if unsafe { self.ring.submission().push(&entry) }.is_err() {
-            self.waiting.push_back(entry);
+            self.push_to_wait(entry);
         }
+    }
+
+    #[cold]
+    fn push_to_wait(&mut self, entry: squeue::Entry) {
+        self.waiting.push_back(entry);
     }
 
     /// Moves entries that waited into the submission queue, as far as it has room.
@@ -210,28 +223,36 @@ impl Uring {
     }
 }
 
-/// Puts a completion into words; none for those that nobody waits for.
+/// Puts the completion of a receive into words.
 #[inline(always)]
+fn received(key: Key, entry: &cqueue::Entry, buffers: &mut Buffers) -> Completion {
+    let flags = entry.flags();
+    let outcome = outcome(entry);
+    // Whatever else it says: a completion that names a buffer gives it back.
+    let view = cqueue::buffer_select(flags).and_then(|index| buffers.take_back(index, outcome.unwrap_or(0)));
+    Completion::Received {
+        key,
+        outcome: outcome.map(|bytes| view.filter(|_| bytes > 0)),
+        more: cqueue::more(flags),
+    }
+}
+
+/// Puts any completion into words; none for those that nobody waits for.
+#[inline(never)]
 fn interpret(
     entry: &cqueue::Entry,
     buffers: &mut Buffers,
     lent: &mut Slab<(Key, Box<Transmission>)>,
 ) -> Option<Completion> {
-    let flags = entry.flags();
-    let more = cqueue::more(flags);
+    let more = cqueue::more(entry.flags());
     let outcome = outcome(entry);
-    // Whatever else it says: a completion that names a buffer gives it back.
-    let view = cqueue::buffer_select(flags).and_then(|index| buffers.take_back(index, outcome.unwrap_or(0)));
     match Token::from_bits(entry.user_data()) {
         Token::Accept => {
             // SAFETY: a successful accept's result is a new descriptor that this process owns and nobody has seen yet.
             let outcome = outcome.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) });
             Some(Completion::Accepted { outcome, more })
         }
-        Token::Receive(key) => {
-            let outcome = outcome.map(|bytes| view.filter(|_| bytes > 0));
-            Some(Completion::Received { key, outcome, more })
-        }
+        Token::Receive(key) => Some(received(key, entry, buffers)),
         Token::Send(index) => {
             let (key, transmission) = lent.try_remove(index as usize)?;
             Some(Completion::Sent {
@@ -327,7 +348,7 @@ impl Ring for Uring {
             .flags(squeue::Flags::SKIP_SUCCESS)
             .user_data(Token::SendAtOnce(self.at_once.len() as u32).to_bits());
         self.at_once.push((key, block));
-        self.push(entry);
+        self.push_inline(entry);
     }
 
     fn is_blocked(&self) -> bool {
@@ -377,6 +398,10 @@ impl Ring for Uring {
         }
         while let Some(entry) = self.completed.get(self.taken) {
             self.taken += 1;
+            // What most are, apart: the others have no say in where its parts lie.
+            if let Token::Receive(key) = Token::from_bits(entry.user_data()) {
+                return Some(received(key, entry, &mut self.buffers));
+            }
             let completion = interpret(entry, &mut self.buffers, &mut self.lent);
             if let Some(Completion::Ticked) = completion {
                 self.handle_tick();
