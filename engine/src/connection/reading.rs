@@ -332,7 +332,9 @@ impl Exchange {
     /// Turns to the next request: nothing of this one's body is left.
     #[inline]
     pub(super) fn turn_to_next(&mut self) {
-        self.task = None;
+        if self.task.is_some() {
+            self.task = None; // Few have one, and dropping none is a call, too.
+        }
         self.discarded = 0;
         self.request = Traits::default();
         self.stage = Stage::Head;

@@ -132,6 +132,12 @@ impl Uring {
         }
     }
 
+    /// Where the vector has to grow; apart, so that otherwise what is pushed is in memory nowhere but there.
+    #[cold]
+    fn push_another_at_once(&mut self, key: Key, block: Chunk) {
+        self.at_once.push((key, block));
+    }
+
     fn push_unattended(&mut self, entry: squeue::Entry) {
         self.push(
             entry
@@ -347,7 +353,11 @@ impl Ring for Uring {
             .build()
             .flags(squeue::Flags::SKIP_SUCCESS)
             .user_data(Token::SendAtOnce(self.at_once.len() as u32).to_bits());
-        self.at_once.push((key, block));
+        if self.at_once.len() < self.at_once.capacity() {
+            self.at_once.push((key, block));
+        } else {
+            self.push_another_at_once(key, block);
+        }
         self.push_inline(entry);
     }
 
