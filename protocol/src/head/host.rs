@@ -74,3 +74,29 @@ fn is_port(digits: &[u8]) -> bool {
     }
     !digits.is_empty() && number <= PORT_MAX
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every short text of these bytes, behind nothing and behind a word's length of a host.
+    #[test]
+    fn plain_hosts_are_the_hosts_without_brackets_and_percent_signs() {
+        const BYTES: &[u8] = b"a.:%[] 6059_";
+        let mut texts = vec![Vec::new()];
+        for length in 0..5 {
+            let shorter: Vec<Vec<u8>> = texts.iter().filter(|text| text.len() == length).cloned().collect();
+            for text in shorter {
+                texts.extend(BYTES.iter().map(|&byte| [&text[..], &[byte]].concat()));
+            }
+        }
+        for before in ["", "example.", "example.com:6", "example.com:0006553"] {
+            for text in &texts {
+                let value = [before.as_bytes(), text].concat();
+                let is_plain = plain_len(&[&value[..], b"\r\n"].concat()) == Some(value.len());
+                let has_others = value.iter().any(|byte| b"%[".contains(byte));
+                assert_eq!(is_plain, is_host(&value) && !has_others, "{}", value.escape_ascii());
+            }
+        }
+    }
+}
