@@ -33,10 +33,10 @@ pub(super) fn parse(window: &[u8], start: usize, limits: &Limits) -> Option<Head
 /// RFC 9112 §3: `request-line = method SP request-target SP HTTP-version`, and CRLF; and what follows.
 #[inline]
 fn request_line<'a>(window: &'a [u8], limits: &Limits) -> Option<(Line, &'a [u8])> {
-    // Compared as words, not matched, which would be byte by byte.
-    let (method, rest) = match window.split_first_chunk() {
-        Some((method, rest)) if method == b"GET " => (Method::Get, rest),
-        _ => other_method(window)?,
+    // Not matched, which would be byte by byte.
+    let (method, rest) = match window.strip_prefix(b"GET ") {
+        Some(rest) => (Method::Get, rest),
+        None => other_method(window)?,
     };
     let target_start = window.len() - rest.len();
     let (target, target_bytes) = match rest.first()? {
