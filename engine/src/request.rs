@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use http::{Method, Version};
 use ringlane_pool::Key;
-use ringlane_protocol::head::Head;
+use ringlane_protocol::head::{Framing, Head};
 
 use crate::body::Body;
 use crate::chunk::Chunk;
@@ -51,6 +51,7 @@ pub(crate) struct Inner {
 }
 
 impl Request {
+    #[inline(always)]
     pub(crate) fn new(head: Head, bytes: Chunk, key: Key, shared: &Rc<Shared>) -> Request {
         let inner = match shared.take_request() {
             Some(mut inner) => {
@@ -69,6 +70,11 @@ impl Request {
         Request {
             inner: ManuallyDrop::new(inner),
         }
+    }
+
+    /// How long its body is.
+    pub(crate) fn framing(&self) -> Framing {
+        self.inner.head.framing()
     }
 
     pub(crate) fn set_body(&mut self, body: Body) {

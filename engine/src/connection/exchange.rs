@@ -187,7 +187,12 @@ impl Exchange {
 
     /// There is nothing left for which an exchange is needed.
     pub(super) fn is_over(&self) -> bool {
-        self.is_idle() && self.input.is_empty()
+        self.is_idle() && self.is_used_up()
+    }
+
+    /// All that has come is used.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.input.is_empty()
     }
 
     /// The end of a round: sends what is queued; once all is sent an ending connection lingers or is closed.

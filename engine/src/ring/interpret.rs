@@ -10,16 +10,15 @@ use super::buffers::Buffers;
 use super::token::Token;
 use super::{Completion, Errno, Transmission};
 
-/// Puts a completion into words; none for those that nobody waits for.
+/// Puts the completion of a receive into words.
 #[inline(always)]
-pub(super) fn interpret(
+pub(super) fn received(
+    key: Key,
     entry: &cqueue::Entry,
     buffers: &mut Buffers,
-    lent: &mut Slab<(Key, Box<Transmission>)>,
     ahead: &mut Vec<Completion>,
-) -> Option<Completion> {
+) -> Completion {
     let flags = entry.flags();
-    let more = cqueue::more(flags);
     let outcome = outcome(entry);
     // Whatever else it says: a completion that names a buffer gives it back.
     let view = match cqueue::buffer_select(flags) {
@@ -27,17 +26,53 @@ pub(super) fn interpret(
         Some(index) if outcome.unwrap_or(0) <= buffers.bytes_of(index) => {
             buffers.take_back(index, outcome.unwrap_or(0))
         }
-        Some(index) => return spread(entry, index, buffers, ahead),
+        Some(index) => return spread(key, entry, index, buffers, ahead),
     };
+    Completion::Received {
+        key,
+        outcome: outcome.map(|bytes| view.filter(|_| bytes > 0)),
+        more: cqueue::more(flags),
+    }
+}
+
+/// Makes one completion of each buffer of a bundle. Returns the first; the others come ahead of everything else.
+#[cold]
+#[inline(never)]
+fn spread(
+    key: Key,
+    entry: &cqueue::Entry,
+    first: u16,
+    buffers: &mut Buffers,
+    ahead: &mut Vec<Completion>,
+) -> Completion {
+    let received = |view, more| Completion::Received {
+        key,
+        outcome: Ok(view),
+        more,
+    };
+    let ends_at = ahead.len();
+    buffers.take_bundle_back(first, outcome(entry).unwrap_or(0), |view| {
+        ahead.push(received(Some(view), true));
+    });
+    let more_follow = cqueue::more(entry.flags());
+    if let Some(Completion::Received { more, .. }) = ahead[ends_at..].last_mut() {
+        *more = more_follow;
+    }
+    ahead[ends_at..].reverse();
+    debug_assert!(ahead.len() > ends_at, "a bundle has at least one buffer");
+    ahead.pop().unwrap_or(received(None, more_follow))
+}
+
+/// Puts any completion but a receive's into words; none for those that nobody waits for.
+#[inline(never)]
+pub(super) fn interpret(entry: &cqueue::Entry, lent: &mut Slab<(Key, Box<Transmission>)>) -> Option<Completion> {
+    let more = cqueue::more(entry.flags());
+    let outcome = outcome(entry);
     match Token::from_bits(entry.user_data()) {
         Token::Accept => {
             // SAFETY: a successful accept's result is a new descriptor that this process owns and nobody has seen yet.
             let outcome = outcome.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) });
             Some(Completion::Accepted { outcome, more })
-        }
-        Token::Receive(key) => {
-            let outcome = outcome.map(|bytes| view.filter(|_| bytes > 0));
-            Some(Completion::Received { key, outcome, more })
         }
         Token::Send(index) => {
             let (key, transmission) = lent.try_remove(index as usize)?;
@@ -54,31 +89,8 @@ pub(super) fn interpret(
         }
         Token::Watch => Some(Completion::Readable),
         Token::Tick => Some(Completion::Ticked),
-        Token::SendAtOnce(_) | Token::Unattended => None,
+        Token::Receive(_) | Token::SendAtOnce(_) | Token::Unattended => None,
     }
-}
-
-/// Makes one completion of each buffer of a bundle. Returns the first; the others come ahead of everything else.
-#[cold]
-#[inline(never)]
-fn spread(entry: &cqueue::Entry, first: u16, buffers: &mut Buffers, ahead: &mut Vec<Completion>) -> Option<Completion> {
-    let Token::Receive(key) = Token::from_bits(entry.user_data()) else {
-        debug_assert!(false, "only receives bring bundles");
-        return None;
-    };
-    let ends_at = ahead.len();
-    buffers.take_bundle_back(first, outcome(entry).unwrap_or(0), |view| {
-        ahead.push(Completion::Received {
-            key,
-            outcome: Ok(Some(view)),
-            more: true,
-        });
-    });
-    if let Some(Completion::Received { more, .. }) = ahead[ends_at..].last_mut() {
-        *more = cqueue::more(entry.flags());
-    }
-    ahead[ends_at..].reverse();
-    ahead.pop()
 }
 
 #[inline]

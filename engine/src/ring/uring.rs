@@ -13,7 +13,7 @@ use slab::Slab;
 
 use super::buffers::{Buffers, GROUP};
 use super::calls;
-use super::interpret::{interpret, outcome};
+use super::interpret::{interpret, outcome, received};
 use super::setup::{has_bundles, setup};
 use super::token::Token;
 use super::{Completion, Ring, Sending, Transmission, Wait};
@@ -107,17 +107,30 @@ impl Uring {
     }
 
     /// Queues an entry; where the submission queue is full, behind those that wait already.
+    #[inline(never)]
     fn push(&mut self, entry: squeue::Entry) {
+        self.push_inline(entry);
+    }
+
+    /// The same, where it is worth being inlined: the entry is then made in the queue, and not copied while its parts are still
+    /// on their way to memory.
+    #[inline(always)]
+    fn push_inline(&mut self, entry: squeue::Entry) {
         if !self.waiting.is_empty() {
-            self.waiting.push_back(entry);
+            self.push_to_wait(entry);
             return;
         }
         // SAFETY: an entry that points into memory points into a transmission in `lent`, which stays there until its
         // completion, or into a block in `at_once`, which stays there until the entry has been submitted and, by its flags,
         // carried out; all other entries carry only numbers.
         if unsafe { self.ring.submission().push(&entry) }.is_err() {
-            self.waiting.push_back(entry);
+            self.push_to_wait(entry);
         }
+    }
+
+    #[cold]
+    fn push_to_wait(&mut self, entry: squeue::Entry) {
+        self.waiting.push_back(entry);
     }
 
     /// Moves entries that waited into the submission queue, as far as it has room.
@@ -129,6 +142,12 @@ impl Uring {
             }
             self.waiting.pop_front();
         }
+    }
+
+    /// Where the vector has to grow; apart, so that otherwise what is pushed is in memory nowhere but there.
+    #[cold]
+    fn push_another_at_once(&mut self, key: Key, block: Chunk) {
+        self.at_once.push((key, block));
     }
 
     fn push_unattended(&mut self, entry: squeue::Entry) {
@@ -303,8 +322,12 @@ impl Ring for Uring {
             .build()
             .flags(squeue::Flags::SKIP_SUCCESS)
             .user_data(Token::SendAtOnce(self.at_once.len() as u32).to_bits());
-        self.at_once.push((key, block));
-        self.push(entry);
+        if self.at_once.len() < self.at_once.capacity() {
+            self.at_once.push((key, block));
+        } else {
+            self.push_another_at_once(key, block);
+        }
+        self.push_inline(entry);
     }
 
     fn is_blocked(&self) -> bool {
@@ -354,7 +377,11 @@ impl Ring for Uring {
         }
         while let Some(entry) = self.completed.get(self.taken) {
             self.taken += 1;
-            let completion = interpret(entry, &mut self.buffers, &mut self.lent, &mut self.ahead);
+            // What most are, apart: the others have no say in where its parts lie.
+            if let Token::Receive(key) = Token::from_bits(entry.user_data()) {
+                return Some(received(key, entry, &mut self.buffers, &mut self.ahead));
+            }
+            let completion = interpret(entry, &mut self.lent);
             if let Some(Completion::Ticked) = completion {
                 self.handle_tick();
             }
