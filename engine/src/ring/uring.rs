@@ -313,12 +313,13 @@ impl Ring for Uring {
         Sending(index as u32)
     }
 
-    fn send_at_once(&mut self, socket: RawFd, key: Key, block: Chunk) {
+    fn send_at_once(&mut self, socket: RawFd, key: Key, block: Chunk, is_last: bool) {
         // `MSG_DONTWAIT` has the kernel complete it while it is submitted, and `MSG_WAITALL` has it fail where that was not
         // all: so where no completion comes, all of it is in the socket's buffer and the block is free.
         const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+        let more = if is_last { libc::MSG_MORE } else { 0 };
         let entry = opcode::Send::new(Fd(socket), block.as_ptr(), block.len() as u32)
-            .flags(FLAGS)
+            .flags(FLAGS | more)
             .build()
             .flags(squeue::Flags::SKIP_SUCCESS)
             .user_data(Token::SendAtOnce(self.at_once.len() as u32).to_bits());
@@ -344,6 +345,10 @@ impl Ring for Uring {
 
     fn finish_sending(&mut self, socket: RawFd) {
         calls::finish_sending(socket);
+    }
+
+    fn has_unread(&self, socket: RawFd) -> bool {
+        calls::has_unread(socket)
     }
 
     fn reset_on_close(&mut self, socket: RawFd) {
