@@ -97,6 +97,7 @@ impl<F: Future> Place<F> {
     #[inline(always)]
     fn poll(&mut self, make: impl FnOnce() -> F, output: &mut Option<F::Output>) -> Polled<F> {
         let mut place = self.0.take().unwrap_or_else(Box::new_uninit);
+        debug_assert!(output.is_none());
         place.write(make());
         let is_ready = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: the future was written just above. It is boxed and is not moved from here on until it is dropped in
@@ -105,7 +106,8 @@ impl<F: Future> Place<F> {
             let Poll::Ready(ready) = future.poll(&mut Context::from_waker(Waker::noop())) else {
                 return false;
             };
-            *output = Some(ready);
+            // There is nothing to be dropped, which an assignment would look for with the output in its hands.
+            std::mem::forget(output.replace(ready));
             // SAFETY: the future is initialised, is dropped here once, and is not used again: the memory is kept as
             // uninitialised. Where its drop panics, it counts as dropped all the same; then there is an output.
             unsafe { place.assume_init_drop() };

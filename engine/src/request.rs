@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use http::{Method, Version};
 use ringlane_pool::Key;
-use ringlane_protocol::head::Head;
+use ringlane_protocol::head::{Framing, Head};
 
 use crate::body::Body;
 use crate::chunk::Chunk;
@@ -55,6 +55,7 @@ pub(crate) struct Inner {
 }
 
 impl Request {
+    #[inline(always)]
     pub(crate) fn new(head: Head, bytes: Chunk, key: Key, shared: &Rc<Shared>) -> Request {
         let inner = match shared.take_request() {
             Some(mut inner) => {
@@ -75,6 +76,11 @@ impl Request {
         Request {
             inner: ManuallyDrop::new(inner),
         }
+    }
+
+    /// How long its body is.
+    pub(crate) fn framing(&self) -> Framing {
+        self.inner.head.framing()
     }
 
     pub(crate) fn set_body(&mut self, body: Body) {

@@ -72,13 +72,9 @@ impl Supply {
 
     /// Received bytes for a handler, which may keep them as long as it likes: where they lie, while there are many
     /// buffers, else as a copy.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pass_on(&self, view: View) -> Chunk {
-        if self.is_short() {
-            view.to_vec().into()
-        } else {
-            view.into()
-        }
+        if self.is_short() { copied(&view) } else { view.into() }
     }
 
     /// Accounts for a head's next bytes on the heap, where so many lie already; false where that is too much. A head that
@@ -116,6 +112,11 @@ impl Supply {
             self.transmissions.push(transmission);
         }
     }
+}
+
+#[cold]
+fn copied(view: &View) -> Chunk {
+    view.to_vec().into()
 }
 
 #[cfg(test)]

@@ -146,6 +146,24 @@ pub(crate) fn reg_name_len(bytes: &[u8]) -> usize {
     percent_encoded_len(bytes, REG_NAME)
 }
 
+/// The same without percent-encoding. Eight bytes at a time, which a host usually begins with: what they have in common in the
+/// table costs two instructions each, and no branch.
+#[inline]
+pub(crate) fn plain_reg_name_len(bytes: &[u8]) -> usize {
+    let mut len = 0;
+    while let Some(word) = bytes.get(len..).and_then(<[u8]>::first_chunk::<8>) {
+        let common = word
+            .iter()
+            .fold(REG_NAME, |common, &byte| common & CLASSES[usize::from(byte)]);
+        if common == 0 {
+            break;
+        }
+        len += word.len();
+    }
+    let end = bytes[len..].iter().position(|&byte| !is(byte, REG_NAME));
+    end.map_or(bytes.len(), |end| len + end)
+}
+
 /// How far `bytes` are of `class` or `pct-encoded = "%" HEXDIG HEXDIG` (RFC 3986 §2.1).
 #[inline]
 fn percent_encoded_len(bytes: &[u8], class: u8) -> usize {

@@ -55,20 +55,20 @@ impl Block {
                 }
                 encoded.is_some()
             }
-            Block::Heap(_) => self.encode_elsewhere(head),
+            Block::Heap(_) => self.encode_elsewhere(*head),
         }
     }
 
     /// The same, apart from the way that most heads take.
     #[cold]
-    pub(super) fn encode_elsewhere(&mut self, head: &response::Head<'_>) -> bool {
+    pub(super) fn encode_elsewhere(&mut self, head: response::Head<'_>) -> bool {
         let heap = match self {
-            Block::Pooled(_) => return self.encode(head),
+            Block::Pooled(_) => return self.encode(&head),
             Block::Heap(heap) => heap,
         };
         let start = heap.len();
         heap.resize(heap.capacity(), 0);
-        let encoded = response::encode(head, &mut heap[start..]);
+        let encoded = response::encode(&head, &mut heap[start..]);
         heap.truncate(start + encoded.unwrap_or(0));
         encoded.is_some()
     }

@@ -73,6 +73,8 @@ pub(crate) struct Exchange {
     pub(super) is_put_off: bool,
     /// No further request is read before some of the output has been sent.
     pub(super) held_back: bool,
+    /// The last answer is in the socket and waits for the end of sending, so that both leave in one segment.
+    keeps_back: bool,
     sending: Option<Sending>,
     /// With the send under way: what is left of it, since when, and what the peer had acknowledged by then, if that was
     /// looked at.
@@ -208,15 +210,21 @@ impl Exchange {
 
     /// There is nothing left for which an exchange is needed.
     pub(super) fn is_over(&self) -> bool {
-        self.is_idle() && self.input.is_empty()
+        self.is_idle() && self.is_used_up()
+    }
+
+    /// All that has come is used.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.input.is_empty()
     }
 
     /// The end of a round: sends what is queued; once all is sent an ending connection lingers or is closed.
     pub(super) fn settle<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> Fate {
         (self.handled, self.is_put_off) = (0, false);
         // Between two requests an answer that was gathered in one block is gone with the next entry into the kernel, and there
-        // is nothing to wait for. The same for the last one, but for the round that tells whether it was; where the
-        // connection goes on only then, the send's completion is needed.
+        // is nothing to wait for. The same for the last one, which waits in the socket for the end of sending in the next round,
+        // when it is known whether all of it was taken: both leave in one segment, and cost one way through TCP. Where the
+        // connection goes on only when an answer is sent, the send's completion is needed.
         let at_once = match self.stage {
             Stage::Head => !self.held_back && !socket.ended && !context.draining,
             stage => stage == Stage::Ending,
@@ -226,7 +234,9 @@ impl Exchange {
         }
         if at_once && let Some(block) = self.output.take_only_block() {
             context.counters.count_sent_at_once(block.len());
-            context.ring.send_at_once(socket.descriptor(), socket.key, block);
+            self.keeps_back = self.stage == Stage::Ending && !self.reset_at_end;
+            let (descriptor, key) = (socket.descriptor(), socket.key);
+            context.ring.send_at_once(descriptor, key, block, self.keeps_back);
             if self.stage == Stage::Ending {
                 self.put_off(socket, context);
             }
@@ -257,8 +267,14 @@ impl Exchange {
     /// All that was queued is sent: an ending connection lingers, or is closed.
     fn settle_sent<R: Ring>(&mut self, socket: &Socket, context: &mut Context<R>) -> Fate {
         match self.stage {
-            Stage::Ending if self.linger && !self.reset_at_end && !socket.ended => {
+            Stage::Ending if (self.linger || self.keeps_back) && !self.reset_at_end => {
+                // Before it is looked for what is unread: what comes now is answered by a reset, but the answer has left.
                 context.ring.finish_sending(socket.descriptor());
+                let linger = self.linger || context.ring.has_unread(socket.descriptor());
+                if socket.ended || !linger {
+                    return Fate::Closed;
+                }
+                self.linger = true;
                 self.stage = Stage::Lingering;
                 self.waiting_since = None;
                 Fate::Open
@@ -536,6 +552,7 @@ impl Exchange {
             handled,
             is_put_off,
             held_back,
+            keeps_back,
             sending: _,
             send_patience: _,
             send_since: _,
@@ -548,6 +565,7 @@ impl Exchange {
         (*is_first, *offered) = (false, Vec::new());
         (*linger, *reset_at_end) = (false, false);
         (*waiting_since, *discarded) = (None, 0);
-        (*handled, *is_put_off, *held_back) = (0, false, false);
+        (*handled, *is_put_off) = (0, false);
+        (*held_back, *keeps_back) = (false, false);
     }
 }

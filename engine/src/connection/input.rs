@@ -60,6 +60,12 @@ impl Input {
         self.pieces.is_empty() && self.partial.is_empty()
     }
 
+    /// Whether all that has come has been looked at: there is no head before more comes.
+    #[inline]
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
     pub(super) fn clear(&mut self, supply: &mut Supply) {
         self.pieces.clear();
         self.take_partial(supply);
@@ -86,26 +92,40 @@ impl Input {
         head::asks_with_head(beginning)
     }
 
-    /// Takes the next head and its bytes, where it is complete. A head within one buffer is not copied. One that is refused
-    /// stays, and is what the input begins with.
-    #[inline]
+    /// Takes the next head and its bytes, where it lies whole within one buffer and is plainly valid: it is not copied.
+    /// Otherwise [`Input::take_head`] knows more.
+    #[inline(always)]
+    pub(super) fn take_plain_head(&mut self, limits: &Limits, supply: &Supply) -> Option<(Head, Chunk)> {
+        if !self.partial.is_empty() {
+            return None;
+        }
+        let piece = self.pieces.front_mut()?;
+        let head = head::parse_plain(piece, limits)?;
+        let bytes = if piece.len() > head.len() {
+            piece.split_to(head.len())
+        } else {
+            self.pieces.pop_front()?
+        };
+        Some((head, supply.pass_on(bytes)))
+    }
+
+    /// Takes the next head and its bytes, where it is complete. One that is refused stays, and is what the input begins with.
     pub(super) fn take_head(
         &mut self,
         limits: &Limits,
         supply: &mut Supply,
     ) -> Result<Option<(Head, Chunk)>, HeadError> {
+        if let Some(taken) = self.take_plain_head(limits, supply) {
+            return Ok(Some(taken));
+        }
         while let Some(piece) = self.pieces.front_mut() {
             let before = self.partial.len();
             if before == 0
                 && let Some(head) = head::parse(piece, limits)?
             {
-                let bytes = if piece.len() > head.len() {
-                    Some(piece.split_to(head.len()))
-                } else {
-                    self.pieces.pop_front()
-                };
-                let bytes = bytes.map(|bytes| supply.pass_on(bytes));
-                return Ok(Some((head, bytes.unwrap_or_default())));
+                let bytes = piece.split_to(head.len());
+                self.drop_used_piece();
+                return Ok(Some((head, supply.pass_on(bytes))));
             }
             if !supply.take_head_bytes(before, piece.len()) {
                 return Err(HeadError::NoMemory);

@@ -221,10 +221,11 @@ impl Connection {
         if exchange.settle(&mut self.socket, context) == Fate::Closed {
             return self.close(context);
         }
-        if (self.socket.ended || context.closes_idle) && exchange.is_idle() {
+        let is_idle = exchange.is_idle();
+        if (self.socket.ended || context.closes_idle) && is_idle {
             return self.close(context);
         }
-        if exchange.is_over() {
+        if is_idle && exchange.is_used_up() {
             self.idle_since = context.clock.now();
             if let Some(exchange) = self.exchange.take() {
                 context.recycle_over(exchange);

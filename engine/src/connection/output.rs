@@ -25,8 +25,9 @@ impl Output {
         self.sealed.as_ref().map_or(0, |sealed| sealed.bytes()) + self.open.as_ref().map_or(0, Block::len)
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes() == 0
+        (self.sealed.is_none() && self.open.is_none()) || self.bytes() == 0
     }
 
     pub(super) fn clear(&mut self, supply: &mut Supply) {
@@ -41,19 +42,20 @@ impl Output {
     pub(super) fn push_head(&mut self, head: &response::Head<'_>, supply: &mut Supply) {
         let open = self.open.get_or_insert_with(|| Block::new(supply));
         if !open.encode(head) {
-            self.push_head_elsewhere(head, supply);
+            self.push_head_elsewhere(*head, supply);
         }
     }
 
-    /// Appends a head that does not fit into the rest of the block.
+    /// Appends a head that does not fit into the rest of the block. It takes a copy: a reference would have the head in memory
+    /// wherever it fits, too.
     #[cold]
-    fn push_head_elsewhere(&mut self, head: &response::Head<'_>, supply: &mut Supply) {
+    fn push_head_elsewhere(&mut self, head: response::Head<'_>, supply: &mut Supply) {
         if self.open_another(supply).encode_elsewhere(head) {
             return;
         }
         // Longer than a whole block: a head of its own.
-        let mut bytes = vec![0; response::encoded_bytes_max(head)];
-        let length = response::encode(head, &mut bytes).unwrap_or(0);
+        let mut bytes = vec![0; response::encoded_bytes_max(&head)];
+        let length = response::encode(&head, &mut bytes).unwrap_or(0);
         debug_assert!(length > 0, "a head is longer than its bound");
         bytes.truncate(length);
         self.push_in_place(bytes.into(), supply);

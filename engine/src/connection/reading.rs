@@ -47,6 +47,8 @@ impl Exchange {
 
     /// Goes on as far as what has been received, handled and sent allows. Once a round, when all that came in it is here: a
     /// handler then finds its body there, and need not wait for it as a task.
+    // A function of its own, with the parser within: so what is read of a head stays in registers until it is a request.
+    #[inline(never)]
     pub(super) fn advance<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) {
         loop {
             let goes_on = match self.stage {
@@ -55,11 +57,7 @@ impl Exchange {
                     false
                 }
                 Stage::Head => self.read_head(socket, context),
-                Stage::Handling => self.read_body(socket, context),
-                Stage::Streaming => self.read_body(socket, context) || self.write_stream(context),
-                Stage::Discarding => self.discard_body(socket, context),
-                Stage::Upgraded => self.relay(socket, context),
-                Stage::Ending | Stage::Lingering => false,
+                _ => self.advance_body(socket, context),
             };
             if !goes_on {
                 return;
@@ -67,20 +65,55 @@ impl Exchange {
         }
     }
 
+    /// Goes on between a head and the next one.
+    #[inline(never)]
+    fn advance_body<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> bool {
+        match self.stage {
+            Stage::Handling => self.read_body(socket, context),
+            Stage::Streaming => self.read_body(socket, context) || self.write_stream(context),
+            Stage::Discarding => self.discard_body(socket, context),
+            Stage::Upgraded => self.relay(socket, context),
+            Stage::Head | Stage::Ending | Stage::Lingering => false,
+        }
+    }
+
     /// Reads a head and calls the service; pauses while too much output is queued.
+    #[inline(always)]
     fn read_head<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> bool {
+        if self.input.is_exhausted() && !socket.ended {
+            self.held_back = false;
+            return false;
+        }
         self.held_back = !self.output.is_empty() && self.output.bytes() >= self.output_bytes_max(context);
         if self.held_back {
             return false;
         }
+        let request = match self.input.take_plain_head(&context.limits.head, &context.supply) {
+            Some((head, bytes)) => self.admit(head, bytes, socket, context),
+            None => match self.read_other_head(socket, context) {
+                Ok(request) => request,
+                Err(goes_on) => return goes_on,
+            },
+        };
+        self.call(request, socket, context);
+        true
+    }
+
+    /// Reads a head that is not plain. Where there is none, tells whether the exchange goes on all the same.
+    #[cold]
+    fn read_other_head<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> Result<Request, bool> {
         match self.input.take_head(&context.limits.head, &mut context.supply) {
-            Ok(Some((head, bytes))) => {
-                self.handle_head(head, bytes, socket, context);
-                true
-            }
-            Ok(None) if !socket.ended => false,
+            Ok(Some((head, bytes))) => Ok(self.admit(head, bytes, socket, context)),
+            Ok(None) if !socket.ended => Err(false),
+            none_or_error => Err(self.handle_no_head(none_or_error.map(drop), context)),
+        }
+    }
+
+    /// There is no head and there will be none: the input has ended, or is refused.
+    fn handle_no_head<R>(&mut self, outcome: Result<(), HeadError>, context: &mut Context<R>) -> bool {
+        match outcome {
             // RFC 9112 §8: a request that the client ended early is incomplete.
-            Ok(None) if !self.input.is_blank() => {
+            Ok(()) if !self.input.is_blank() => {
                 match self.input.check_partial(&context.limits.head) {
                     Ok(()) => {
                         let reason = "the connection ended within the request head";
@@ -92,7 +125,7 @@ impl Exchange {
             }
             // The end between two requests is no error, and neither are empty lines in front of it (RFC 9112 §2.2); a
             // connection that is not idle closes once its output is sent.
-            Ok(None) => {
+            Ok(()) => {
                 self.input.clear(&mut context.supply);
                 let sent_all = self.is_over();
                 if !sent_all {
@@ -119,8 +152,9 @@ impl Exchange {
         }
     }
 
-    /// Calls the service with a request, after its body has been let in as far as it is here.
-    fn handle_head<R: Ring>(&mut self, head: Head, bytes: Chunk, socket: &mut Socket, context: &mut Context<R>) {
+    /// Makes a request of a head, and keeps what the response must know of it.
+    #[inline(always)]
+    fn admit<R>(&mut self, head: Head, bytes: Chunk, socket: &mut Socket, context: &mut Context<R>) -> Request {
         (self.waiting_since, self.is_first) = (None, false);
         self.began = context.counters.begin(&context.clock);
         self.handled += 1;
@@ -135,8 +169,13 @@ impl Exchange {
         if head.upgrade() || !self.offered.is_empty() {
             self.offered = offered(&head, &bytes);
         }
-        let framing = head.framing();
-        let mut request = Request::new(head, bytes, socket.key, &context.shared);
+        Request::new(head, bytes, socket.key, &context.shared)
+    }
+
+    /// Calls the service with a request, after its body has been let in as far as it is here.
+    #[inline(always)]
+    fn call<R: Ring>(&mut self, mut request: Request, socket: &mut Socket, context: &mut Context<R>) {
+        let framing = request.framing();
         if framing == Framing::None {
             self.request.expects_continue = false;
         } else if !self.open_body(framing, &mut request, socket, context) {
@@ -298,7 +337,9 @@ impl Exchange {
     /// Turns to the next request: nothing of this one's body is left.
     #[inline]
     pub(super) fn turn_to_next(&mut self) {
-        self.task = None;
+        if self.task.is_some() {
+            self.task = None; // Few have one, and dropping none is a call, too.
+        }
         self.discarded = 0;
         self.request = Traits::default();
         self.stage = Stage::Head;

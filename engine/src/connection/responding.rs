@@ -37,18 +37,22 @@ impl Exchange {
         if self.inbound.is_some() && self.leaves_too_much(&response, context) {
             self.request.keep_alive = false;
         }
-        let (mut lines, ends_on_stop) = (response.lines, response.ends_on_stop);
+        // The lines are used where they are: copied, they would be read while they are still on their way to memory.
+        let lines = &response.lines;
         match response.body {
-            ResponseBody::Whole(chunk) => self.respond_whole(&lines, chunk, context),
+            ResponseBody::Whole(chunk) => self.respond_whole(lines, chunk, context),
             ResponseBody::Stream { stream, length } => {
-                self.respond_stream(&lines, stream, length, ends_on_stop, socket, context);
+                self.respond_stream(lines, stream, length, response.ends_on_stop, socket, context);
             }
             ResponseBody::Upgrade { protocol, run } if self.is_offered(protocol.as_str()) && self.inbound.is_none() => {
-                self.respond_upgrade(&lines, protocol, run, socket, context);
+                self.respond_upgrade(lines, protocol, run, socket, context);
             }
             // RFC 9110 §15.5.22: what was not asked for cannot be switched to, only named.
             ResponseBody::Upgrade { protocol, .. } => {
-                lines.status = StatusCode::UPGRADE_REQUIRED;
+                let lines = Lines {
+                    status: StatusCode::UPGRADE_REQUIRED,
+                    ..response.lines
+                };
                 self.push_head(&lines, Framing::Length(0), Some(protocol), context);
                 self.stage = Stage::Discarding;
             }

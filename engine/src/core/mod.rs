@@ -179,14 +179,21 @@ impl<R: Ring> Core<R> {
         }
     }
 
+    #[inline]
     fn handle_completion(&mut self, completion: Completion) {
-        match completion {
-            Completion::Received { key, outcome, more } => {
-                if let Some(connection) = self.connections.get_mut(key) {
-                    let fate = connection.handle_received(outcome, more, &mut self.context);
-                    self.remove_if(key, fate);
-                }
+        if let Completion::Received { key, outcome, more } = completion {
+            if let Some(connection) = self.connections.get_mut(key) {
+                let fate = connection.handle_received(outcome, more, &mut self.context);
+                self.remove_if(key, fate);
             }
+        } else {
+            self.handle_other_completion(completion);
+        }
+    }
+
+    #[inline(never)]
+    fn handle_other_completion(&mut self, completion: Completion) {
+        match completion {
             Completion::Sent {
                 key,
                 outcome,
@@ -219,7 +226,7 @@ impl<R: Ring> Core<R> {
                 self.open_accepted();
             }
             Completion::Readable => self.handle_order(),
-            Completion::Ticked => {}
+            Completion::Ticked | Completion::Received { .. } => {}
         }
     }
 

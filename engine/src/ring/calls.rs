@@ -42,6 +42,14 @@ pub(super) fn finish_sending(socket: RawFd) {
     let _ = with(socket, |socket| socket.shutdown(std::net::Shutdown::Write));
 }
 
+/// Whether bytes lie in the socket that have not been received (`FIONREAD`, tcp(7)).
+pub(super) fn has_unread(socket: RawFd) -> bool {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: `FIONREAD` writes one int, which `bytes` is; the descriptor is a number to the kernel.
+    unsafe { libc::ioctl(socket, libc::FIONREAD, &raw mut bytes) };
+    bytes > 0
+}
+
 /// Has the close reset the connection (`SO_LINGER`, socket(7)).
 pub(super) fn reset_on_close(socket: RawFd) {
     let _ = with(socket, |socket| socket.set_linger(Some(Duration::ZERO)));

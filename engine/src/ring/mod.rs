@@ -5,6 +5,7 @@
 
 mod buffers;
 mod calls;
+mod interpret;
 mod setup;
 #[cfg(any(test, fuzzing, feature = "internals"))]
 #[cfg_attr(
@@ -43,7 +44,8 @@ pub(crate) trait Ring {
     /// Ends accepting. Connections that were accepted before still arrive, and then a completion without `more`.
     fn cancel_accept(&mut self);
 
-    /// Receives into pooled buffers until cancelled or the stream ends (multishot): [`Completion::Received`] each.
+    /// Receives into pooled buffers until cancelled or the stream ends (multishot): one [`Completion::Received`] for each
+    /// buffer. Those of several buffers may come in a row, which the kernel has filled at a time: they are the same round's.
     fn receive(&mut self, socket: RawFd, key: Key);
 
     /// Receives once: one [`Completion::Received`] without `more`. A connection that ends behind its first request has then
@@ -67,7 +69,10 @@ pub(crate) trait Ring {
     ///
     /// Nothing else may be under way for the socket, and nothing may be queued for it that must not overtake a rest, before
     /// [`enter`](Ring::enter) has returned and [`is_blocked`](Ring::is_blocked) says no.
-    fn send_at_once(&mut self, socket: RawFd, key: Key, block: Chunk);
+    ///
+    /// The last block of a connection waits in the socket for [`finish_sending`](Ring::finish_sending), so that it and the
+    /// end leave in one segment.
+    fn send_at_once(&mut self, socket: RawFd, key: Key, block: Chunk, is_last: bool);
 
     /// Whether the last [`enter`](Ring::enter) left blocks behind that are to be sent at once: the kernel took no more
     /// operations for the moment.
@@ -81,6 +86,9 @@ pub(crate) trait Ring {
 
     /// Tells the peer that no more will be sent; at once, and so only when all sends have completed.
     fn finish_sending(&mut self, socket: RawFd);
+
+    /// Whether something has arrived that has not been received: closing the socket now would reset the connection.
+    fn has_unread(&self, socket: RawFd) -> bool;
 
     /// Has the close of a socket reset the connection, so that the peer cannot take what it got for the whole.
     fn reset_on_close(&mut self, socket: RawFd);

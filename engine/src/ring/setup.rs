@@ -63,3 +63,41 @@ fn check_operations(ring: &IoUring) -> Result<(), Error> {
         }),
     }
 }
+
+/// The first kernel whose bundles are used: with a bound on what is received at a time, and after what was mended in them
+/// since they came with 6.10.
+const BUNDLES_SINCE: (u32, u32) = (6, 18);
+
+/// Whether one completion of a multishot receive may cover several buffers, as far as a bound says.
+pub(super) fn has_bundles(ring: &IoUring) -> bool {
+    ring.params().is_feature_recvsend_bundle()
+        && std::fs::read_to_string("/proc/sys/kernel/osrelease")
+            .is_ok_and(|release| version(&release).is_some_and(|version| version >= BUNDLES_SINCE))
+}
+
+/// The first two numbers of a kernel's release.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|byte: char| !byte.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_compare_by_number() {
+        for (release, expected) in [
+            ("6.18.44-fc-v595\n", Some((6, 18))),
+            ("6.9.0", Some((6, 9))),
+            ("7.0-rc1", Some((7, 0))),
+            ("10.2", Some((10, 2))),
+            ("6", None),
+            ("linux", None),
+            ("", None),
+        ] {
+            assert_eq!(version(release), expected, "{release}");
+        }
+        assert!((6, 9) < BUNDLES_SINCE && (7, 0) > BUNDLES_SINCE);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,10 @@ use slab::Slab;
 
 use super::buffers::{Buffers, GROUP};
 use super::calls;
-use super::setup::setup;
+use super::interpret::{interpret, outcome, received};
+use super::setup::{has_bundles, setup};
 use super::token::Token;
-use super::{Completion, Errno, Ring, Sending, Transmission, Wait};
+use super::{Completion, Ring, Sending, Transmission, Wait};
 use crate::chunk::Chunk;
 use crate::error::Error;
 
@@ -24,6 +25,10 @@ const GIVE_BACK_LIMIT: Duration = Duration::from_millis(200);
 
 /// How many completions a round has room for before it needs more memory.
 const COMPLETIONS: usize = 256;
+
+/// What a receive takes at a time, where the kernel has bundles: a body of 16 KiB and its head in one go, and no more than
+/// twice that of one connection before others have had their turn.
+const BUNDLE_BYTES: usize = 32 << 10;
 
 /// One core's io_uring.
 ///
@@ -43,8 +48,10 @@ pub(crate) struct Uring {
     /// What the last `enter` took over from the completion queue, and how much of that has been taken.
     completed: Vec<cqueue::Entry>,
     taken: usize,
-    /// Those of blocks that were not sent, which come first.
-    unsent: Vec<Completion>,
+    /// What comes before the rest of them, the next one last: blocks that were not sent, and what else a bundle brought.
+    ahead: Vec<Completion>,
+    /// The most bytes that one completion of a receive brings, in as many buffers; 0 where it is one buffer each.
+    bundle_bytes: u32,
     /// Entries that found the submission queue full, oldest first.
     waiting: VecDeque<squeue::Entry>,
     tick: Tick,
@@ -70,6 +77,10 @@ impl Uring {
     /// Sets up the ring of the calling thread; `eventfd` is signalled while [`Ring::signal`] is on.
     pub(crate) fn new(entries: u32, pool: Pool, eventfd: OwnedFd) -> Result<Uring, Error> {
         let ring = setup(entries)?;
+        let bundle_bytes = match has_bundles(&ring) {
+            true => BUNDLE_BYTES.max(pool.buffer_bytes()) as u32,
+            false => 0,
+        };
         let buffers = Buffers::register(&ring, pool)?;
         ring.submitter()
             .register_eventfd(eventfd.as_raw_fd())
@@ -82,7 +93,8 @@ impl Uring {
             blocked: false,
             completed: Vec::with_capacity(COMPLETIONS),
             taken: 0,
-            unsent: Vec::new(),
+            ahead: Vec::new(),
+            bundle_bytes,
             waiting: VecDeque::new(),
             tick: Tick::Off,
             overflows: 0,
@@ -98,17 +110,30 @@ impl Uring {
     }
 
     /// Queues an entry; where the submission queue is full, behind those that wait already.
+    #[inline(never)]
     fn push(&mut self, entry: squeue::Entry) {
+        self.push_inline(entry);
+    }
+
+    /// The same, where it is worth being inlined: the entry is then made in the queue, and not copied while its parts are still
+    /// on their way to memory.
+    #[inline(always)]
+    fn push_inline(&mut self, entry: squeue::Entry) {
         if !self.waiting.is_empty() {
-            self.waiting.push_back(entry);
+            self.push_to_wait(entry);
             return;
         }
         // SAFETY: an entry that points into memory points into a transmission in `lent`, which stays there until its
         // completion, or into a block in `at_once`, which stays there until the entry has been submitted and, by its flags,
         // carried out; all other entries carry only numbers.
         if unsafe { self.ring.submission().push(&entry) }.is_err() {
-            self.waiting.push_back(entry);
+            self.push_to_wait(entry);
         }
+    }
+
+    #[cold]
+    fn push_to_wait(&mut self, entry: squeue::Entry) {
+        self.waiting.push_back(entry);
     }
 
     /// Moves entries that waited into the submission queue, as far as it has room.
@@ -120,6 +145,12 @@ impl Uring {
             }
             self.waiting.pop_front();
         }
+    }
+
+    /// Where the vector has to grow; apart, so that otherwise what is pushed is in memory nowhere but there.
+    #[cold]
+    fn push_another_at_once(&mut self, key: Key, block: Chunk) {
+        self.at_once.push((key, block));
     }
 
     fn push_unattended(&mut self, entry: squeue::Entry) {
@@ -184,7 +215,7 @@ impl Uring {
     /// Takes over what has completed, and lets go of the blocks that were sent at once.
     fn collect(&mut self) {
         debug_assert!(
-            self.taken == self.completed.len() && self.unsent.is_empty(),
+            self.taken == self.completed.len() && self.ahead.is_empty(),
             "completions of the last round are left"
         );
         self.completed.clear();
@@ -194,7 +225,7 @@ impl Uring {
                 None => self.completed.push(entry),
                 Some(index) => {
                     if let Some((key, block)) = self.at_once.get_mut(index as usize) {
-                        self.unsent.push(Completion::Unsent {
+                        self.ahead.push(Completion::Unsent {
                             key: *key,
                             outcome: outcome(&entry),
                             block: std::mem::take(block),
@@ -215,53 +246,15 @@ impl Uring {
     }
 }
 
-/// Puts a completion into words; none for those that nobody waits for.
-#[inline(always)]
-fn interpret(
-    entry: &cqueue::Entry,
-    buffers: &mut Buffers,
-    lent: &mut Slab<(Key, Box<Transmission>)>,
-) -> Option<Completion> {
-    let flags = entry.flags();
-    let more = cqueue::more(flags);
-    let outcome = outcome(entry);
-    // Whatever else it says: a completion that names a buffer gives it back.
-    let view = cqueue::buffer_select(flags).and_then(|index| buffers.take_back(index, outcome.unwrap_or(0)));
-    match Token::from_bits(entry.user_data()) {
-        Token::Accept => {
-            // SAFETY: a successful accept's result is a new descriptor that this process owns and nobody has seen yet.
-            let outcome = outcome.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) });
-            Some(Completion::Accepted { outcome, more })
-        }
-        Token::Receive(key) => {
-            let outcome = outcome.map(|bytes| view.filter(|_| bytes > 0));
-            Some(Completion::Received { key, outcome, more })
-        }
-        Token::Send(index) => {
-            let (key, transmission) = lent.try_remove(index as usize)?;
-            Some(Completion::Sent {
-                key,
-                outcome,
-                transmission,
-            })
-        }
-        // A half-close is reported as well, and is none; the watch goes on.
-        Token::HangUp(key) => {
-            let hung_up = outcome.is_ok_and(|events| events as i32 & i32::from(libc::POLLHUP | libc::POLLERR) != 0);
-            hung_up.then_some(Completion::HungUp { key })
-        }
-        Token::Watch => Some(Completion::Readable),
-        Token::Tick => Some(Completion::Ticked),
-        Token::SendAtOnce(_) | Token::Unattended => None,
-    }
-}
-
-#[inline]
-fn outcome(entry: &cqueue::Entry) -> Result<usize, Errno> {
-    match entry.result() {
-        error @ ..0 => Err(Errno(-error)),
-        result => Ok(result as usize),
-    }
+/// Bounds how many bytes a multishot receive takes at a time, for which the io-uring crate has no word.
+fn bounded(mut entry: squeue::Entry, bytes: u32) -> squeue::Entry {
+    /// The offset of `len` in `struct io_uring_sqe`, which is the kernel's interface.
+    const LEN: usize = 24;
+    const { assert!(size_of::<squeue::Entry>() == 64 && align_of::<squeue::Entry>() >= 4) };
+    // SAFETY: an `Entry` is a `repr(C)` wrapper of the kernel's 64 bytes, aligned for the u32 that lies at this offset; it is
+    // owned here, and every value is valid there.
+    unsafe { (&raw mut entry).cast::<u8>().add(LEN).cast::<u32>().write(bytes) };
+    entry
 }
 
 impl Ring for Uring {
@@ -275,7 +268,10 @@ impl Ring for Uring {
     }
 
     fn receive(&mut self, socket: RawFd, key: Key) {
-        let entry = opcode::RecvMulti::new(Fd(socket), GROUP).build();
+        let entry = match self.bundle_bytes {
+            0 => opcode::RecvMulti::new(Fd(socket), GROUP).build(),
+            bytes => bounded(opcode::RecvMultiBundle::new(Fd(socket), GROUP).build(), bytes),
+        };
         self.push(entry.user_data(Token::Receive(key).to_bits()));
     }
 
@@ -322,17 +318,22 @@ impl Ring for Uring {
         Sending(index as u32)
     }
 
-    fn send_at_once(&mut self, socket: RawFd, key: Key, block: Chunk) {
+    fn send_at_once(&mut self, socket: RawFd, key: Key, block: Chunk, is_last: bool) {
         // `MSG_DONTWAIT` has the kernel complete it while it is submitted, and `MSG_WAITALL` has it fail where that was not
         // all: so where no completion comes, all of it is in the socket's buffer and the block is free.
         const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+        let more = if is_last { libc::MSG_MORE } else { 0 };
         let entry = opcode::Send::new(Fd(socket), block.as_ptr(), block.len() as u32)
-            .flags(FLAGS)
+            .flags(FLAGS | more)
             .build()
             .flags(squeue::Flags::SKIP_SUCCESS)
             .user_data(Token::SendAtOnce(self.at_once.len() as u32).to_bits());
-        self.at_once.push((key, block));
-        self.push(entry);
+        if self.at_once.len() < self.at_once.capacity() {
+            self.at_once.push((key, block));
+        } else {
+            self.push_another_at_once(key, block);
+        }
+        self.push_inline(entry);
     }
 
     fn is_blocked(&self) -> bool {
@@ -349,6 +350,10 @@ impl Ring for Uring {
 
     fn finish_sending(&mut self, socket: RawFd) {
         calls::finish_sending(socket);
+    }
+
+    fn has_unread(&self, socket: RawFd) -> bool {
+        calls::has_unread(socket)
     }
 
     fn reset_on_close(&mut self, socket: RawFd) {
@@ -377,12 +382,16 @@ impl Ring for Uring {
 
     #[inline(always)]
     fn next_completion(&mut self) -> Option<Completion> {
-        if let Some(unsent) = self.unsent.pop() {
-            return Some(unsent);
+        if let Some(completion) = self.ahead.pop() {
+            return Some(completion);
         }
         while let Some(entry) = self.completed.get(self.taken) {
             self.taken += 1;
-            let completion = interpret(entry, &mut self.buffers, &mut self.lent);
+            // What most are, apart: the others have no say in where its parts lie.
+            if let Token::Receive(key) = Token::from_bits(entry.user_data()) {
+                return Some(received(key, entry, &mut self.buffers, &mut self.ahead));
+            }
+            let completion = interpret(entry, &mut self.lent);
             if let Some(Completion::Ticked) = completion {
                 self.handle_tick();
             }

@@ -1,5 +1,6 @@
 //! Routes made ready to be searched: each path with what answers its methods, layers around everything.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -12,6 +13,7 @@ use crate::erased::AnyService;
 use crate::layer::Wrap;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
+use crate::service::Service;
 
 /// A path, and what answers it.
 pub(super) struct Route {
@@ -76,6 +78,7 @@ impl Table {
         }
         for (prefix, service) in fallbacks {
             let service = around(service.clone(), layers);
+            check(&service)?;
             if prefix.is_empty() {
                 table.fallback = service;
                 continue;
@@ -104,7 +107,7 @@ impl Table {
             }
             Err(_) => self.unmatched(&path),
         };
-        if let std::borrow::Cow::Owned(decoded) = path {
+        if let (Some(_), Cow::Owned(decoded)) = (&matched.pattern, path) {
             matched.decoded = Some(decoded);
         }
         request.extras_mut().matched = matched;
@@ -178,11 +181,16 @@ impl Entry {
         let invalid_param = invalid_param
             .max_by_key(|status| *status != StatusCode::BAD_REQUEST)
             .unwrap_or(StatusCode::BAD_REQUEST);
+        services.iter().try_for_each(check)?;
         Ok(Entry {
             pattern: Rc::new(Pattern::new(path, invalid_param)),
             services,
         })
     }
+}
+
+fn check(service: &AnyService) -> Result<(), String> {
+    service.check().map_err(|error| error.to_string())
 }
 
 /// The routes of each path, in their order.

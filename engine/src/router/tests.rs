@@ -106,6 +106,9 @@ fn requests_take_their_routes() {
         ("GET /in/7/8", 200, "/in/{a}/{b} a=7 b=8"),
         ("GET /in/7/8/9", 410, "inner"),
         ("GET /in", 404, "not found\n"),
+        // What is left of a path that was decoded is not the next request's.
+        ("GET /%41%41/nowhere", 404, "not found\n"),
+        ("GET /one/z", 200, "/one/{x} x=z"),
     ];
     let lines: Vec<&str> = CASES.iter().map(|case| case.0).collect();
     for ((line, status, body), answer) in CASES.iter().zip(ask(router(), &lines)) {
@@ -168,6 +171,29 @@ fn conflicts_are_found_before_the_start_and_name_both_routes() {
         assert_eq!(within.check().unwrap_err().to_string(), problem);
     }
     assert!(router().check().is_ok());
+}
+
+#[test]
+fn services_that_cannot_be_used_are_found_before_the_start() {
+    struct Unusable;
+    impl Service for Unusable {
+        async fn call(&self, _: Request) -> Response {
+            Response::text("never")
+        }
+
+        fn check(&self) -> Result<(), Error> {
+            let problem = "it cannot be used".to_owned();
+            Err(Error::Service { problem })
+        }
+    }
+    let nested = || Router::new().get("/a", Unusable);
+    for router in [
+        nested(),
+        Router::new().nest("/b", nested()),
+        Router::new().fallback(Unusable),
+    ] {
+        assert_eq!(router.check().unwrap_err().to_string(), "it cannot be used");
+    }
 }
 
 /// A layer that leaves its name on both ways.

@@ -4,15 +4,15 @@
 //! scanned by words of eight bytes. Whatever is not plainly right ends here without a word about why; the strict way finds
 //! that out. The twin test in `fuzz` holds the two together.
 
-use super::Head;
 use super::line::Line;
 use super::method::{METHOD_BYTES_MAX, Method};
 use super::rules::Rules;
 use super::target::{self, Target};
+use super::{Head, host};
 use crate::{Limits, token};
 
 /// The head at the start of `window`, or `None` if it is incomplete, wrong or of a minor version that is not known.
-#[inline]
+#[inline(always)]
 pub(super) fn parse(window: &[u8], start: usize, limits: &Limits) -> Option<Head> {
     let (line, mut rest) = request_line(window, limits)?;
     let mut rules = Rules::default();
@@ -22,7 +22,10 @@ pub(super) fn parse(window: &[u8], start: usize, limits: &Limits) -> Option<Head
             break after;
         }
         fields = fields.checked_sub(1)?;
-        rest = field_line(rest, &mut rules)?;
+        rest = match host_line(rest, &mut rules) {
+            Some(rest) => rest,
+            None => field_line(rest, &mut rules)?,
+        };
     };
     Head::new(&line, &rules, start, window.len() - after.len()).ok()
 }
@@ -30,9 +33,10 @@ pub(super) fn parse(window: &[u8], start: usize, limits: &Limits) -> Option<Head
 /// RFC 9112 §3: `request-line = method SP request-target SP HTTP-version`, and CRLF; and what follows.
 #[inline]
 fn request_line<'a>(window: &'a [u8], limits: &Limits) -> Option<(Line, &'a [u8])> {
-    let (method, rest) = match window.split_first_chunk() {
-        Some((b"GET ", rest)) => (Method::Get, rest),
-        _ => other_method(window)?,
+    // Not matched, which would be byte by byte.
+    let (method, rest) = match window.strip_prefix(b"GET ") {
+        Some(rest) => (Method::Get, rest),
+        None => other_method(window)?,
     };
     let target_start = window.len() - rest.len();
     let (target, target_bytes) = match rest.first()? {
@@ -43,8 +47,8 @@ fn request_line<'a>(window: &'a [u8], limits: &Limits) -> Option<(Line, &'a [u8]
         return None;
     }
     let (version, rest) = rest[target_bytes..].split_first_chunk()?;
-    let is_http_10 = version == b" HTTP/1.0\r\n";
-    if version != b" HTTP/1.1\r\n" && !is_http_10 {
+    let is_http_10 = version != b" HTTP/1.1\r\n";
+    if is_http_10 && version != b" HTTP/1.0\r\n" {
         return None;
     }
     let line = Line {
@@ -71,6 +75,14 @@ fn other_method(window: &[u8]) -> Option<(Method, &[u8])> {
 fn other_target(rest: &[u8]) -> Option<(Target, usize)> {
     let end = rest.iter().position(|byte| !token::is_target_byte(*byte))?;
     Some((target::parse(&rest[..end]).ok()?, end))
+}
+
+/// A Host line as nearly all are, and what follows; whatever else it is, [`field_line`] knows.
+#[inline]
+fn host_line<'a>(rest: &'a [u8], rules: &mut Rules) -> Option<&'a [u8]> {
+    let value = rest.strip_prefix(b"Host: ")?;
+    let (line_end, rest) = value[host::plain_len(value)?..].split_first_chunk()?;
+    (line_end == b"\r\n" && rules.plain_host()).then_some(rest)
 }
 
 /// RFC 9112 §5: `field-line = field-name ":" OWS field-value OWS`, and CRLF; gives what follows.

@@ -50,14 +50,6 @@ impl Rules {
     /// that most fields cost two comparisons.
     #[inline]
     pub(super) fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
-        // Of most clients this is the first field.
-        if name == b"Host" {
-            return self.host(value);
-        }
-        self.other_field(name, value)
-    }
-
-    fn other_field(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
         let Some(first) = name.first().map(|byte| byte | 0x20) else {
             return Ok(());
         };
@@ -80,6 +72,12 @@ impl Rules {
             (17, b't') if is(b"transfer-encoding") => self.codings.list(value),
             _ => Ok(()),
         }
+    }
+
+    /// Takes a Host line that is known to be valid; false where it is not the first, which [`field`](Self::field) refuses.
+    #[inline]
+    pub(super) fn plain_host(&mut self) -> bool {
+        !core::mem::replace(&mut self.has_host, true)
     }
 
     /// RFC 9112 §3.2: more than one Host line, or an invalid one, is a 400 in every version.

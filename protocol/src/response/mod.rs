@@ -178,9 +178,22 @@ impl Writer<'_> {
     #[inline]
     fn put_slice(&mut self, bytes: &[u8]) -> Option<()> {
         let (place, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len())?;
-        place.copy_from_slice(bytes);
+        copy(bytes, place);
         self.rest = rest;
         Some(())
+    }
+}
+
+/// Copies to a place of the same length: what most values are long in two moves that may overlap, without a call.
+#[inline]
+fn copy(bytes: &[u8], place: &mut [u8]) {
+    const HALF: usize = 16;
+    if let (HALF..=32, Some(first), Some(last)) = (bytes.len(), bytes.first_chunk::<HALF>(), bytes.last_chunk::<HALF>())
+    {
+        place[..HALF].copy_from_slice(first);
+        place[bytes.len() - HALF..].copy_from_slice(last);
+    } else {
+        place.copy_from_slice(bytes);
     }
 }
 
@@ -218,8 +231,7 @@ fn write_framing(writer: &mut Writer<'_>, framing: Framing) -> Option<()> {
         Framing::None | Framing::UntilClose => Some(()),
         Framing::Length(length) => {
             writer.put(b"Content-Length: ")?;
-            write_decimal(writer, length)?;
-            writer.put(b"\r\n")
+            write_decimal_and_line_end(writer, length)
         }
         Framing::Chunked => writer.put(b"Transfer-Encoding: chunked\r\n"),
     }
@@ -243,15 +255,19 @@ fn write_connection(writer: &mut Writer<'_>, persistence: Persistence, upgrade: 
     Some(())
 }
 
-/// `number` in decimal digits; up to three of them without a loop.
+/// `number` in decimal digits and CRLF; up to four digits in one move.
 #[inline]
-fn write_decimal(writer: &mut Writer<'_>, number: u64) -> Option<()> {
+fn write_decimal_and_line_end(writer: &mut Writer<'_>, number: u64) -> Option<()> {
     let digit = |power: u64| b'0' + (number / power % 10) as u8;
     match number {
-        0..10 => writer.put(&[digit(1)]),
-        10..100 => writer.put(&[digit(10), digit(1)]),
-        100..1000 => writer.put(&[digit(100), digit(10), digit(1)]),
-        _ => writer.put_slice(decimal(number, &mut [0; 20])),
+        0..10 => writer.put(&[digit(1), b'\r', b'\n']),
+        10..100 => writer.put(&[digit(10), digit(1), b'\r', b'\n']),
+        100..1000 => writer.put(&[digit(100), digit(10), digit(1), b'\r', b'\n']),
+        1000..10_000 => writer.put(&[digit(1000), digit(100), digit(10), digit(1), b'\r', b'\n']),
+        _ => {
+            writer.put_slice(decimal(number, &mut [0; 20]))?;
+            writer.put(b"\r\n")
+        }
     }
 }
 
@@ -280,11 +296,11 @@ mod tests {
             .chain([0, u64::MAX])
         {
             assert_eq!(decimal(number, &mut [0; 20]), number.to_string().as_bytes());
-            let mut out = [0; 20];
+            let mut out = [0; 22];
             let mut writer = Writer { rest: &mut out };
-            write_decimal(&mut writer, number).unwrap();
-            let length = 20 - writer.rest.len();
-            assert_eq!(&out[..length], number.to_string().as_bytes());
+            write_decimal_and_line_end(&mut writer, number).unwrap();
+            let length = 22 - writer.rest.len();
+            assert_eq!(&out[..length], format!("{number}\r\n").as_bytes());
         }
     }
 }

@@ -10,7 +10,7 @@ use super::harness::{self, Harness, without_dates};
 use super::*;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
-use crate::ring::Errno;
+use crate::ring::{Ended, Errno};
 
 async fn service(request: Request) -> Response {
     match request.path() {
@@ -256,4 +256,37 @@ fn a_flood_of_unread_pipelined_requests_is_held_back() {
             assert!(harness.pool.counts().held < 64, "{:?}", harness.pool.counts());
         },
     );
+}
+
+/// RFC 9112 §9.6: the last answer leaves with the end of its connection, and what the client still sends, whenever that
+/// comes, takes none of it along.
+#[test]
+fn the_last_answer_is_not_lost_to_what_comes_behind_its_request() {
+    for blocked in [0, 1, 3] {
+        for sent_in_turn in 0..8 {
+            test(
+                |_| {},
+                async |mut harness| {
+                    harness.ring.faults(|faults| faults.steps_blocked = blocked);
+                    let client = harness.ring.connect();
+                    harness
+                        .ring
+                        .write(client, b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+                    for turn in 0..8 {
+                        if turn == sent_in_turn {
+                            harness.ring.write(client, b"GET /b HTTP/1.1\r\n");
+                        }
+                        harness.turn(0).await;
+                    }
+                    let (answer, _) = harness.at(client, 0).await;
+                    assert!(
+                        answer.ends_with("\r\n\r\nGET /a"),
+                        "{blocked} {sent_in_turn}: {answer:?}"
+                    );
+                    harness.run(10_000).await;
+                    assert_eq!(harness.ring.ended(client), Ended::Closed, "{blocked} {sent_in_turn}");
+                },
+            );
+        }
+    }
 }
