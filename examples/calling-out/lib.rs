@@ -1,0 +1,1 @@
+//! Nothing but a place for the examples `database` and `calling`, whose sources are beside the other examples.
