@@ -71,6 +71,9 @@ mod listener;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod pipe;
+mod produce;
+mod redirect;
+mod reject;
 mod request;
 mod response;
 mod ring;
@@ -100,6 +103,8 @@ pub use body::{Body, BodyError};
 pub use chunk::Chunk;
 pub use config::{Config, Cores};
 pub use error::Error;
+pub use produce::Sender;
+pub use reject::Reject;
 pub use request::Request;
 pub use response::{IntoResponse, Response};
 pub use server::{Core, Ready, Server, ServerHandle};

@@ -30,7 +30,14 @@ pub struct Response {
     pub(crate) lines: Lines,
     pub(crate) body: ResponseBody,
     pub(crate) close: bool,
+    /// A streamed body ends where it is when the server stops.
+    pub(crate) ends_on_stop: bool,
+    /// A thin pointer, so that it costs responses without one next to nothing.
+    error: Option<Box<Failure>>,
 }
+
+/// The error behind a response.
+struct Failure(StreamError);
 
 /// What a response's head says of its own; the rest is the connection's.
 pub(crate) struct Lines {
@@ -186,6 +193,8 @@ impl Response {
             },
             body,
             close: false,
+            ends_on_stop: false,
+            error: None,
         }
     }
 
@@ -280,6 +289,27 @@ impl Response {
     pub fn with_close(mut self) -> Response {
         self.close = true;
         self
+    }
+
+    /// Ends a streamed body where it is when the server stops, in good order, as if that were all. For a stream that has no end of its
+    /// own: the server would wait for it until `drain_timeout`. Server-sent events are such streams already.
+    #[must_use]
+    pub fn with_end_on_stop(mut self) -> Response {
+        self.ends_on_stop = true;
+        self
+    }
+
+    /// Keeps an error with the response, for the layers around and their logs; the client does not see it.
+    #[must_use]
+    pub fn with_error(mut self, error: impl Into<Box<dyn std::error::Error>>) -> Response {
+        self.error = Some(Box::new(Failure(error.into())));
+        self
+    }
+
+    /// The error for which the response is what it is, where one was kept: by [`Reject`](crate::Reject) for each 500 that it
+    /// makes of an error, or by [`Response::with_error`].
+    pub fn error(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.as_ref().map(|failure| &*failure.0)
     }
 
     /// The status.
@@ -388,6 +418,6 @@ impl IntoResponse for BodyError {
 
 impl IntoResponse for FieldError {
     fn into_response(self) -> Response {
-        Response::new(StatusCode::INTERNAL_SERVER_ERROR)
+        Response::new(StatusCode::INTERNAL_SERVER_ERROR).with_error(self)
     }
 }

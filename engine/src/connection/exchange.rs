@@ -130,12 +130,25 @@ impl Inbound {
 pub(super) struct Outbound {
     pub(super) pipe: Rc<Pipe>,
     pub(super) coding: Coding,
+    /// It has no end of its own, and gets one when the server stops.
+    ends_on_stop: bool,
 }
 
 impl Outbound {
-    pub(super) fn new(pipe: Rc<Pipe>, coding: Coding) -> Outbound {
+    pub(super) fn new(pipe: Rc<Pipe>, coding: Coding, ends_on_stop: bool) -> Outbound {
         pipe.shared().count_stream(1);
-        Outbound { pipe, coding }
+        Outbound {
+            pipe,
+            coding,
+            ends_on_stop,
+        }
+    }
+
+    /// The server stops.
+    pub(super) fn handle_drain(&self) {
+        if self.ends_on_stop {
+            self.pipe.end_with(End::Finished);
+        }
     }
 }
 
@@ -161,12 +174,16 @@ impl Exchange {
         !matches!(self.stage, Stage::Head | Stage::Lingering) || self.sending.is_some() || !self.output.is_empty()
     }
 
-    /// The server stops: an upgraded connection's input ends, so that its task can say goodbye.
+    /// The server stops: an upgraded connection's input ends, so that its task can say goodbye; a stream without an end of its own
+    /// ends.
     pub(super) fn handle_drain(&mut self) {
         if self.stage == Stage::Upgraded
             && let Some(inbound) = &self.inbound
         {
             inbound.pipe.end_with(End::Finished);
+        }
+        if let Some(outbound) = &self.outbound {
+            outbound.handle_drain();
         }
     }
 

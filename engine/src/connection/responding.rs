@@ -35,10 +35,12 @@ impl Exchange {
         if self.inbound.is_some() && self.leaves_too_much(&response, context) {
             self.request.keep_alive = false;
         }
-        let mut lines = response.lines;
+        let (mut lines, ends_on_stop) = (response.lines, response.ends_on_stop);
         match response.body {
             ResponseBody::Whole(chunk) => self.respond_whole(&lines, chunk, context),
-            ResponseBody::Stream { stream, length } => self.respond_stream(&lines, stream, length, socket, context),
+            ResponseBody::Stream { stream, length } => {
+                self.respond_stream(&lines, stream, length, ends_on_stop, socket, context);
+            }
             ResponseBody::Upgrade { protocol, run } if self.is_offered(protocol.as_str()) && self.inbound.is_none() => {
                 self.respond_upgrade(&lines, protocol, run, socket, context);
             }
@@ -103,6 +105,7 @@ impl Exchange {
         lines: &Lines,
         stream: std::pin::Pin<Box<dyn Chunks>>,
         length: Option<u64>,
+        ends_on_stop: bool,
         socket: &mut Socket,
         context: &mut Context<R>,
     ) {
@@ -131,7 +134,11 @@ impl Exchange {
             return;
         }
         let pipe = Pipe::new(Rc::clone(&context.shared), socket.key);
-        self.outbound = Some(Outbound::new(Rc::clone(&pipe), coding));
+        let outbound = Outbound::new(Rc::clone(&pipe), coding, ends_on_stop);
+        if context.draining {
+            outbound.handle_drain();
+        }
+        self.outbound = Some(outbound);
         self.stage = Stage::Streaming;
         let pump = pump(stream, pipe);
         self.task = Some(task::spawn_contained(&context.shared, Box::pin(pump)));
@@ -156,7 +163,7 @@ impl Exchange {
             decoder: None,
             pipe: input,
         });
-        self.outbound = Some(Outbound::new(output, Coding::Raw));
+        self.outbound = Some(Outbound::new(output, Coding::Raw, false));
         self.stage = Stage::Upgraded;
         let run = Box::pin(async move { run(upgraded).await });
         self.task = Some(task::spawn_contained(&context.shared, run));
@@ -164,7 +171,7 @@ impl Exchange {
 
     /// Takes over what the stream has made, while not too much is queued. True once that was all.
     pub(super) fn write_stream<R>(&mut self, context: &mut Context<R>) -> bool {
-        let Some(Outbound { pipe, coding }) = &mut self.outbound else {
+        let Some(Outbound { pipe, coding, .. }) = &mut self.outbound else {
             return false;
         };
         while self.output.bytes() < context.shared.room() {
