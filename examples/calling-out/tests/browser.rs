@@ -153,8 +153,10 @@ fn chromium() -> Option<PathBuf> {
     paths.find(|path| path.exists())
 }
 
-const IS_IN: &str = "!document.querySelector('main').hidden";
-const IS_OUT: &str = "!document.querySelector('#account').hidden";
+const IS_IN: &str =
+    "document.querySelector('main').checkVisibility() && !document.querySelector('#account').checkVisibility()";
+const IS_OUT: &str =
+    "document.querySelector('#account').checkVisibility() && !document.querySelector('main').checkVisibility()";
 
 /// The condition that a tab shows exactly these items, as `text` or `text, done`.
 fn shows(items: &[&str]) -> String {
