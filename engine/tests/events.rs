@@ -142,7 +142,7 @@ fn a_channel_tells_all_who_listen() {
                 };
                 match request.path() {
                     "/listen" => sse::stream(news.subscribe()),
-                    "/send" => news.send(Event::data("news")).to_string().into_response(),
+                    "/send" => news.send(&Event::data("news")).to_string().into_response(),
                     "/close" => {
                         channel.take();
                         Response::text("closed")
@@ -187,7 +187,7 @@ fn a_client_that_does_not_read_is_ended() {
             async move |request: Request| -> Response {
                 match request.path() {
                     "/listen" => sse::stream(news.subscribe()),
-                    "/send" => news.send(Event::data(&long)).to_string().into_response(),
+                    "/send" => news.send(&Event::data(&long)).to_string().into_response(),
                     _ => news.subscribers().to_string().into_response(),
                 }
             }

@@ -244,7 +244,7 @@ fn json_becomes_values_and_back() {
         (
             br#"{"text":"a","text":"b"}"#,
             422,
-            "the body is not what was asked for: text: duplicate field `text` (line 1, column 18)",
+            "the body is not what was asked for: duplicate field `text` (line 1, column 18)",
         ),
     ] {
         let answer = client.ask(post("/json", JSON, body));

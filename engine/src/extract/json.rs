@@ -136,7 +136,7 @@ mod tests {
             (r#"{"text":"a","marks":[1,]}"#, "trailing comma (line 1, column 24)"),
             (
                 r#"{"text":"\ud800"}"#,
-                "unexpected end of hex escape (line 1, column 15)",
+                "unexpected end of hex escape (line 1, column 16)",
             ),
         ] {
             let expected = ContentError::Malformed {
@@ -168,7 +168,7 @@ mod tests {
             ),
             (
                 r#"{"text":"a","text":"b"}"#,
-                "text: duplicate field `text` (line 1, column 18)",
+                "duplicate field `text` (line 1, column 18)",
             ),
         ] {
             let expected = ContentError::Mismatch {

@@ -27,7 +27,7 @@ use super::event::Event;
 ///     let news = Rc::new(Channel::new(64, Overflow::DropOldest));
 ///     async move |request: Request| match *request.method() {
 ///         Method::GET => sse::stream(news.subscribe()),
-///         _ => format!("sent to {}\n", news.send(Event::data("something has happened"))).into_response(),
+///         _ => format!("sent to {}\n", news.send(&Event::data("something has happened"))).into_response(),
 ///     }
 /// })?;
 /// # Ok::<(), ringlane::Error>(())
@@ -93,11 +93,11 @@ impl Channel {
     }
 
     /// Sends an event to all subscribers, at once and without waiting for any. Returns how many will get it.
-    pub fn send(&self, event: Event) -> usize {
+    pub fn send(&self, event: &Event) -> usize {
         let mut wakers = self.wakers.take();
         let mut reached = 0;
         for (_, queue) in self.shared.queues.borrow_mut().iter_mut() {
-            reached += usize::from(queue.push(&event, self.capacity, self.overflow));
+            reached += usize::from(queue.push(event, self.capacity, self.overflow));
             wakers.extend(queue.waker.take());
         }
         // When nothing is borrowed any more: who is woken may subscribe, or go.
@@ -214,18 +214,18 @@ mod tests {
     #[test]
     fn all_subscribers_get_what_is_sent_afterwards() {
         let channel = Channel::new(4, Overflow::End);
-        assert_eq!(channel.send(event(0)), 0);
+        assert_eq!(channel.send(&event(0)), 0);
         let mut first = channel.subscribe();
-        assert_eq!(channel.send(event(1)), 1);
+        assert_eq!(channel.send(&event(1)), 1);
         let mut second = channel.subscribe();
-        assert_eq!(channel.send(event(2)), 2);
+        assert_eq!(channel.send(&event(2)), 2);
         assert_eq!(
             (next(&mut first), next(&mut first), next(&mut first)),
             (ready(1), ready(2), Poll::Pending)
         );
         assert_eq!((next(&mut second), next(&mut second)), (ready(2), Poll::Pending));
         drop(first);
-        assert_eq!((channel.subscribers(), channel.send(event(3))), (1, 1));
+        assert_eq!((channel.subscribers(), channel.send(&event(3))), (1, 1));
         drop(channel);
         assert_eq!((next(&mut second), next(&mut second)), (ready(3), Poll::Ready(None)));
     }
@@ -235,7 +235,7 @@ mod tests {
         let channel = Channel::new(2, Overflow::DropOldest);
         let mut slow = channel.subscribe();
         for number in 0..5 {
-            assert_eq!(channel.send(event(number)), 1);
+            assert_eq!(channel.send(&event(number)), 1);
         }
         assert_eq!(slow.lost(), 3);
         assert_eq!(
@@ -249,22 +249,22 @@ mod tests {
         let channel = Channel::new(2, Overflow::End);
         let (mut slow, mut quick) = (channel.subscribe(), channel.subscribe());
         for number in 0..3 {
-            channel.send(event(number));
+            channel.send(&event(number));
             assert_eq!(next(&mut quick), ready(number));
         }
         assert_eq!(
             (next(&mut slow), next(&mut slow), next(&mut slow)),
             (ready(0), ready(1), Poll::Ready(None))
         );
-        assert_eq!(channel.send(event(3)), 1, "it gets no more");
+        assert_eq!(channel.send(&event(3)), 1, "it gets no more");
     }
 
     #[test]
     fn a_channel_without_room_has_room_for_one() {
         let channel = Channel::new(0, Overflow::DropOldest);
         let mut subscriber = channel.subscribe();
-        channel.send(event(0));
-        channel.send(event(1));
+        channel.send(&event(0));
+        channel.send(&event(1));
         assert_eq!(
             (next(&mut subscriber), next(&mut subscriber)),
             (ready(1), Poll::Pending)
@@ -298,7 +298,7 @@ mod tests {
         let waker = Waker::from(std::sync::Arc::new(Restless));
         let pending = Pin::new(&mut waiting).poll_next(&mut Context::from_waker(&waker));
         assert!(pending.is_pending());
-        assert_eq!(channel.send(event(0)), 2);
+        assert_eq!(channel.send(&event(0)), 2);
         assert_eq!(channel.subscribers(), 2);
         assert_eq!(next(&mut waiting), ready(0));
         let (_, mut anew) = HELD.take().expect("it is there again");
