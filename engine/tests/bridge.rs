@@ -69,15 +69,18 @@ fn of_many_runs_on_two_cores_none_is_lost() {
                     let path = format!("/{}", first * REQUESTS + number);
                     let answer = client.get(&path);
                     let text = answer.text();
-                    let (said, core) = text.split_once(" on ").unwrap_or((&text, "0"));
+                    let (said, core) = text.split_once(" on ").unwrap_or((text, "0"));
                     assert_eq!((answer.status, said), (200, path.as_str()));
                     on_cores[core.parse::<usize>().unwrap()].fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
     });
-    let answered: usize = on_cores.iter().map(|count| count.load(Ordering::Relaxed)).sum();
-    assert_eq!(answered, CLIENTS * REQUESTS);
+    let answered: Vec<usize> = on_cores.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+    assert_eq!(answered.iter().sum::<usize>(), CLIENTS * REQUESTS);
+    // The kernel spreads connections over the cores by their ports.
+    let busy = answered.iter().filter(|count| **count > 0).count();
+    assert!(busy >= server.cores().len().min(2), "only {busy} core has answered");
     wait_until_empty(&bridge);
 }
 

@@ -63,7 +63,7 @@ impl Browser {
     }
 
     /// Calls a method, of a tab's session or of the browser, and returns its result or error.
-    fn call(&mut self, session: Option<&str>, method: &str, params: Value) -> Result<Value, Value> {
+    fn call(&mut self, session: Option<&str>, method: &str, params: &Value) -> Result<Value, Value> {
         self.sent += 1;
         let mut message = json!({ "id": self.sent, "method": method, "params": params });
         if let Some(session) = session {
@@ -81,15 +81,15 @@ impl Browser {
 
     /// Opens a tab and returns its session.
     fn open(&mut self, url: &str) -> String {
-        let target = self.call(None, "Target.createTarget", json!({ "url": url })).unwrap();
+        let target = self.call(None, "Target.createTarget", &json!({ "url": url })).unwrap();
         let params = json!({ "targetId": target["targetId"], "flatten": true });
-        let session = self.call(None, "Target.attachToTarget", params).unwrap();
+        let session = self.call(None, "Target.attachToTarget", &params).unwrap();
         session["sessionId"].as_str().expect("a session has an id").to_owned()
     }
 
     fn run(&mut self, tab: &str, script: &str) -> Result<Value, Value> {
         let params = json!({ "expression": script, "returnByValue": true });
-        let mut result = self.call(Some(tab), "Runtime.evaluate", params)?;
+        let mut result = self.call(Some(tab), "Runtime.evaluate", &params)?;
         match result.get("exceptionDetails") {
             Some(exception) => Err(exception.clone()),
             None => Ok(result["result"]["value"].take()),
@@ -110,15 +110,15 @@ impl Browser {
     }
 
     fn screenshot(&mut self, tab: &str, path: &Path) {
-        self.call(Some(tab), "Page.bringToFront", json!({})).unwrap();
-        let shot = self.call(Some(tab), "Page.captureScreenshot", json!({})).unwrap();
+        self.call(Some(tab), "Page.bringToFront", &json!({})).unwrap();
+        let shot = self.call(Some(tab), "Page.captureScreenshot", &json!({})).unwrap();
         fs::write(path, decode(shot["data"].as_str().expect("it is text"))).unwrap();
     }
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.call(None, "Browser.close", json!({})); // Its other processes end with it.
+        let _ = self.call(None, "Browser.close", &json!({})); // Its other processes end with it.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
