@@ -9,7 +9,7 @@ use clap::Parser;
 use ringlane::Error;
 use ringlane::files::{Encoding, Files, Symlinks};
 use ringlane::router::Router;
-use ringlane_examples::{Options, server_of};
+use ringlane_examples::{Options, server_by};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -22,7 +22,7 @@ struct Arguments {
 
 fn main() -> Result<(), Error> {
     let Arguments { options, root } = Arguments::parse();
-    server_of(options, |_| {})?.serve(move |_core| {
+    server_by(options, |_| {})?.serve(move |_core| {
         let assets = Files::new(&root)
             .below("/assets")
             .symlinks(Symlinks::WithinRoot)

@@ -113,6 +113,8 @@ type Answer = fn(&mut dyn Any) -> Option<Response>;
 /// For the errors that tell what is wrong with a request.
 const OWN: &[Answer] = &[
     answer::<BodyError>,
+    #[cfg(feature = "bridge")]
+    answer::<crate::bridge::BridgeError>,
     #[cfg(any(feature = "form", feature = "json"))]
     answer::<crate::extract::ContentError>,
     #[cfg(feature = "form")]

@@ -21,15 +21,15 @@ pub struct Options {
 ///
 /// A `RINGLANE_…` variable that cannot be used.
 pub fn server(configure: impl FnOnce(&mut Config)) -> Result<Server, Error> {
-    server_of(Options::parse(), configure)
+    server_by(Options::parse(), configure)
 }
 
-/// As [`server`], by options that an example has parsed itself, among its own.
+/// As [`server`], for an example that has parsed its options among others of its own.
 ///
 /// # Errors
 ///
-/// A `RINGLANE_…` variable that cannot be used.
-pub fn server_of(options: Options, configure: impl FnOnce(&mut Config)) -> Result<Server, Error> {
+/// As [`server`].
+pub fn server_by(options: Options, configure: impl FnOnce(&mut Config)) -> Result<Server, Error> {
     let mut config = Config::from_env()?;
     configure(&mut config);
     if let Some(cores) = options.cores {

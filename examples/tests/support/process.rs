@@ -33,7 +33,7 @@ fn path(name: &str) -> PathBuf {
     let path = profile.join("examples").join(name);
     assert!(
         path.exists(),
-        "{} is missing: run `cargo build -p ringlane-examples --examples`, or `cargo test` without `--test`",
+        "{} is missing: run `cargo build --examples`, or `cargo test` without `--test`",
         path.display()
     );
     path
