@@ -73,6 +73,8 @@ pub mod metrics;
 mod pipe;
 mod request;
 mod response;
+#[cfg(feature = "router")]
+mod rewrite;
 mod ring;
 #[cfg(feature = "router")]
 pub mod router;

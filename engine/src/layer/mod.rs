@@ -16,8 +16,45 @@
 //! # Ok::<(), ringlane::Error>(())
 //! ```
 
+#[cfg(feature = "layers")]
+mod access_log;
+#[cfg(feature = "compression")]
+mod compression;
+#[cfg(feature = "layers")]
+mod cors;
+#[cfg(feature = "layers")]
+mod errors;
+mod head;
+#[cfg(feature = "layers")]
+mod json;
+#[cfg(feature = "layers")]
+mod limits;
+#[cfg(feature = "layers")]
+mod request_id;
+#[cfg(feature = "layers")]
+mod timeout;
+#[cfg(feature = "layers")]
+mod vary;
+
 use std::future::Future;
 use std::rc::Rc;
+
+pub use crate::rewrite::RewriteError;
+#[cfg(feature = "layers")]
+pub use access_log::{AccessLog, LogFormat, LogWriter};
+#[cfg(feature = "compression")]
+pub use compression::{Coding, Compression};
+#[cfg(feature = "layers")]
+pub use cors::Cors;
+#[cfg(feature = "layers")]
+pub use errors::MapErrors;
+pub use head::RequestHead;
+#[cfg(feature = "layers")]
+pub use limits::{BodyLimit, ConcurrencyLimit};
+#[cfg(feature = "layers")]
+pub use request_id::{RequestId, SetRequestId};
+#[cfg(feature = "layers")]
+pub use timeout::Timeout;
 
 use crate::erased::AnyService;
 use crate::error::Error;
@@ -112,21 +149,38 @@ impl Service for Layered {
 
 /// A layer whose type is forgotten, to be put around any number of services.
 #[derive(Clone)]
-pub(crate) struct Wrap(Rc<dyn Fn(AnyService) -> AnyService>);
+pub(crate) struct Wrap(Rc<dyn Erased>);
+
+trait Erased {
+    fn around(&self, service: AnyService) -> AnyService;
+
+    fn check(&self) -> Result<(), Error>;
+}
+
+impl<L: Layer> Erased for Rc<L> {
+    fn around(&self, service: AnyService) -> AnyService {
+        AnyService::new(Around {
+            layer: Rc::clone(self),
+            next: Next(service),
+        })
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        L::check(self)
+    }
+}
 
 impl Wrap {
     pub(crate) fn new<L: Layer>(layer: L) -> Wrap {
-        let layer = Rc::new(layer);
-        Wrap(Rc::new(move |service| {
-            AnyService::new(Around {
-                layer: Rc::clone(&layer),
-                next: Next(service),
-            })
-        }))
+        Wrap(Rc::new(Rc::new(layer)))
     }
 
     pub(crate) fn around(&self, service: AnyService) -> AnyService {
-        (self.0)(service)
+        self.0.around(service)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.0.check()
     }
 }
 
