@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use http::{StatusCode, Version};
+use http::{Method, StatusCode, Version};
+use ringlane_protocol::response::{FieldError, is_field_value};
 use ringlane_protocol::{Limits, head};
 
 use crate::request::Request;
@@ -62,7 +63,7 @@ impl Request {
     /// [`RewriteError::Invalid`] where the target is none (RFC 9112 §3.2), or does not go with the method.
     pub fn with_target(mut self, target: &str) -> Result<Request, RewriteError> {
         let bytes = write(&self, target, None);
-        self.read(bytes, target)?;
+        self.read(bytes, target, target)?;
         Ok(self)
     }
 
@@ -95,29 +96,37 @@ impl Request {
         if let Some(name) = FIXED.iter().find(|fixed| fixed.eq_ignore_ascii_case(name)) {
             return Err(RewriteError::Fixed(name));
         }
-        let bytes = write(&self, self.target(), Some((name, value.as_ref())));
-        self.read(bytes, name)?;
+        // Names of fields are tokens, as methods are (RFC 9110 §5.1, §9.1). Neither may end the line.
+        let invalid = |reason| Err(RewriteError::invalid(name, reason));
+        if Method::from_bytes(name.as_bytes()).is_err() {
+            return invalid(FieldError::NameInvalid.to_string());
+        }
+        if !is_field_value(value.as_ref()) {
+            return invalid(FieldError::ValueInvalid.to_string());
+        }
+        let target = self.target().to_owned();
+        let bytes = write(&self, &target, Some((name, value.as_ref())));
+        self.read(bytes, &target, name)?;
         Ok(self)
     }
 
-    /// Takes over what has been written, where that is one whole head and says of the body what the old one said.
-    fn read(&mut self, bytes: Vec<u8>, part: &str) -> Result<(), RewriteError> {
-        let invalid = |reason: String| RewriteError::Invalid {
-            part: part.escape_debug().take(PART_CHARS_MAX).collect(),
-            reason,
-        };
-        let (before, _) = self.head_parts();
+    /// Takes over what has been written, where that is one whole head with this target, and says of the body what the old
+    /// one said. `part` is what has been changed.
+    fn read(&mut self, bytes: Vec<u8>, target: &str, part: &str) -> Result<(), RewriteError> {
+        let invalid = |reason| Err(RewriteError::invalid(part, reason));
         let head = match head::parse(&bytes, &LIMITS) {
             Ok(Some(head)) => head,
-            Ok(None) => return Err(invalid("it ends within the head".to_owned())),
-            Err(error) => return Err(invalid(error.to_string())),
+            Ok(None) => return invalid("it has no end".to_owned()),
+            Err(error) => return invalid(error.to_string()),
         };
+        let (before, _) = self.head_parts();
         let is_same = head.len() == bytes.len()
+            && head.target(&bytes) == target
             && head.method() == before.method()
             && head.framing() == before.framing()
             && head.upgrade() == before.upgrade();
         if !is_same {
-            return Err(invalid("it would be another request".to_owned()));
+            return invalid("it would be another request".to_owned());
         }
         if self.extras().matched.has_route() {
             let path = self.path().to_owned();
@@ -167,6 +176,15 @@ pub enum RewriteError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl RewriteError {
+    fn invalid(part: &str, reason: String) -> RewriteError {
+        RewriteError::Invalid {
+            part: part.chars().take(PART_CHARS_MAX).flat_map(char::escape_debug).collect(),
+            reason,
+        }
+    }
 }
 
 impl fmt::Display for RewriteError {
@@ -253,6 +271,7 @@ mod tests {
             "/\0",
             "/é",
             "/ HTTP/1.1\r\nHost: x\r\n\r\n",
+            "/ HTTP/1.1\r\nX: y",
             "http://u@x/",
         ];
         for target in targets {
@@ -262,7 +281,7 @@ mod tests {
                 "{target:?}: {said}"
             );
         }
-        let fields: [(&str, &[u8]); 9] = [
+        let fields: [(&str, &[u8]); 12] = [
             ("", b"a"),
             ("a b", b"a"),
             ("a:", b"a"),
@@ -271,6 +290,9 @@ mod tests {
             ("a", b"b\r\n\r\nGET / HTTP/1.1"),
             ("a", b"\0"),
             ("a", b"\n"),
+            ("Date", b"b\r\nc: d"),
+            ("content-length:2\r\na", b"b"),
+            ("X: y\r\nTransfer-Encoding", b"chunked"),
             ("host", b"a b"),
         ];
         for (name, value) in fields {

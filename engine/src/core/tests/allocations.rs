@@ -25,6 +25,12 @@ pub(super) fn live_bytes() -> isize {
     LIVE_BYTES.get()
 }
 
+/// How often this thread has allocated.
+#[cfg(feature = "layers")]
+pub(super) fn allocations() -> u64 {
+    ALLOCATIONS.get()
+}
+
 /// The system's allocator, with counts for each thread.
 struct Counting;
 

@@ -4,6 +4,8 @@ mod allocations;
 mod conformance;
 mod faults;
 mod greed;
+#[cfg(feature = "layers")]
+mod layers;
 
 use super::harness::{self, Harness, without_dates};
 use super::*;
