@@ -34,6 +34,11 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
+    /// `bytes` are those that `head` was parsed from.
+    pub(super) fn new(head: Head, bytes: Chunk) -> RequestHead {
+        RequestHead { head, bytes }
+    }
+
     /// The method (RFC 9110 §9).
     pub fn method(&self) -> &Method {
         self.head.method()
@@ -80,9 +85,6 @@ impl Request {
     /// The request's head, to be kept when the request is passed on.
     pub fn head(&self) -> RequestHead {
         let (head, bytes) = self.head_parts();
-        RequestHead {
-            head: head.clone(),
-            bytes: bytes.clone(),
-        }
+        RequestHead::new(head.clone(), bytes.clone())
     }
 }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use super::allocations::allocations;
 use super::*;
-use crate::layer::{
-    AccessLog, BodyLimit, ConcurrencyLimit, LogFormat, LogWriter, MapErrors, Timeout, layered,
-};
+use crate::layer::{AccessLog, BodyLimit, ConcurrencyLimit, LogFormat, LogWriter, MapErrors, Timeout, layered};
 
 /// How many allocations some requests cost on a connection that is kept, once everything has been used before.
 async fn cost(service: impl crate::Service) -> u64 {

@@ -132,3 +132,61 @@ async fn has_lines(lane: &Weak<Lane>) -> bool {
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, sync_channel};
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::layer::access_log::line::tests::head;
+
+    fn push(lane: &Lane, count: usize) {
+        let head = head(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+        for _ in 0..count {
+            lane.push(&Line::plain(&head, UNIX_EPOCH));
+        }
+    }
+
+    fn received(messages: &Receiver<Message>) -> String {
+        let mut text = Vec::new();
+        for message in messages.try_iter() {
+            match message {
+                Message::Lines(lines) => text.extend_from_slice(&lines),
+                Message::Flush(_) => panic!("nobody flushes"),
+            }
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_handed_over_is_counted_and_said() {
+        const LINES: usize = 50_000;
+        let (queue, messages) = sync_channel(2);
+        let lane = Lane::new(queue, LogFormat::Common);
+        push(&lane, LINES);
+        assert!(lane.lost.get() > 0 && lane.lines.borrow().len() < BUFFER_BYTES_MAX + 100);
+        let lost = lane.lost.get() as usize;
+        let before = received(&messages);
+        lane.hand_over();
+        assert_eq!(lane.lost.get(), 0);
+        push(&lane, 1);
+        drop(lane);
+        let text = before + &received(&messages);
+        let said = format!("# {lost} lines are missing here: the log could not be written fast enough\n");
+        assert_eq!(text.matches(&said).count(), 1);
+        assert_eq!(
+            text.lines().filter(|line| line.starts_with('-')).count(),
+            LINES - lost + 1
+        );
+    }
+
+    #[test]
+    fn a_lane_without_a_writer_holds_nothing() {
+        let (queue, messages) = sync_channel(1);
+        drop(messages);
+        let lane = Lane::new(queue, LogFormat::Json);
+        push(&lane, 10_000);
+        assert!(lane.lines.borrow().len() < BATCH_BYTES + 1000);
+    }
+}

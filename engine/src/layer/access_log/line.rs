@@ -245,3 +245,86 @@ fn push_member(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    impl Line<'_> {
+        /// A line of which little is known.
+        pub(in super::super) fn plain(head: &RequestHead, time: SystemTime) -> Line<'_> {
+            Line {
+                head,
+                peer: None,
+                time,
+                duration: Duration::ZERO,
+                status: None,
+                bytes: None,
+                id: None,
+            }
+        }
+    }
+
+    pub(in super::super) fn head(bytes: &'static [u8]) -> RequestHead {
+        let head = ringlane_protocol::head::parse(bytes, &ringlane_protocol::Limits::default());
+        RequestHead::new(head.unwrap().unwrap(), bytes.into())
+    }
+
+    fn text(format: LogFormat, line: &Line<'_>) -> String {
+        let mut out = Vec::new();
+        Formatter::new(format).push(&mut out, line);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn formats_are_what_they_say() {
+        let head = head(b"GET /a?b HTTP/1.1\r\nHost: x\r\nReferer: \"\\\t\xe9\r\nUser-Agent: a\r\n\r\n");
+        let full = Line {
+            peer: Some("[::1]:80".parse().unwrap()),
+            duration: Duration::from_micros(1_000_153),
+            status: Some(200),
+            bytes: Some(13),
+            id: Some(b"7"),
+            ..Line::plain(&head, UNIX_EPOCH + Duration::from_millis(784_111_777_042))
+        };
+        let common = "::1 - - [06/Nov/1994:08:49:37 +0000] \"GET /a?b HTTP/1.1\" 200 13";
+        let combined = format!("{common} \"\\x22\\x5c\\x09\\xe9\" \"a\"");
+        assert_eq!(text(LogFormat::Common, &full), format!("{common}\n"));
+        assert_eq!(text(LogFormat::Combined, &full), format!("{combined}\n"));
+        assert_eq!(text(LogFormat::Extended, &full), format!("{combined} 1.000153 \"7\"\n"));
+        assert_eq!(
+            text(LogFormat::Json, &full),
+            "{\"time\":\"1994-11-06T08:49:37.042Z\",\"peer\":\"[::1]:80\",\"method\":\"GET\",\"target\":\"/a?b\",\
+             \"version\":\"HTTP/1.1\",\"status\":200,\"bytes\":13,\"duration_us\":1000153,\
+             \"referer\":\"\\\"\\\\\\u0009\u{fffd}\",\"user_agent\":\"a\",\"request_id\":\"7\"}\n"
+        );
+        let bare = self::head(b"PUT / HTTP/1.0\r\n\r\n");
+        let bare = Line::plain(&bare, UNIX_EPOCH);
+        assert_eq!(
+            text(LogFormat::Extended, &bare),
+            "- - - [01/Jan/1970:00:00:00 +0000] \"PUT / HTTP/1.0\" - - \"-\" \"-\" 0.000000 \"-\"\n"
+        );
+        assert_eq!(
+            text(LogFormat::Json, &bare),
+            "{\"time\":\"1970-01-01T00:00:00.000Z\",\"method\":\"PUT\",\"target\":\"/\",\"version\":\"HTTP/1.0\",\
+             \"duration_us\":0}\n"
+        );
+    }
+
+    #[test]
+    fn long_fields_are_cut() {
+        let bytes = [
+            b"GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: ".to_vec(),
+            vec![b'"'; 8000],
+            b"\r\n\r\n".to_vec(),
+        ]
+        .concat();
+        let head = head(Box::leak(bytes.into_boxed_slice()));
+        let line = Line::plain(&head, UNIX_EPOCH);
+        for (format, escaped) in [(LogFormat::Combined, "\\x22"), (LogFormat::Json, "\\\"")] {
+            let text = text(format, &line);
+            assert_eq!(text.matches(escaped).count(), FIELD_BYTES_MAX, "{text}");
+            assert!(text.contains(&format!("{escaped}...\"")) && text.lines().count() == 1);
+        }
+    }
+}
