@@ -38,7 +38,7 @@ fn decoded(coding: &str, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A stream of chunks of a size.
-fn chunks(bytes: Vec<u8>, size: usize) -> impl stream::Stream<Item = Result<Vec<u8>, Infallible>> {
+fn chunks(bytes: &[u8], size: usize) -> impl stream::Stream<Item = Result<Vec<u8>, Infallible>> + use<> {
     let chunks: Vec<_> = bytes.chunks(size).map(|chunk| Ok(chunk.to_vec())).collect();
     stream::iter(chunks)
 }
@@ -52,12 +52,12 @@ async fn service(request: Request) -> Response {
         "/enough" => plain(1024),
         "/json" => Response::bytes(json, text(20_000)),
         "/long" => plain(700_000),
-        "/stream" => Response::stream(json, chunks(text(300_000), 777)),
-        "/tiny" => Response::stream(json, chunks(text(3_000), 1)),
-        "/length" => Response::stream_of_length(json, 100_000, chunks(text(100_000), 50_000)),
-        "/brief" => Response::stream_of_length(json, 100, chunks(text(100), 50)),
+        "/stream" => Response::stream(json, chunks(&text(300_000), 777)),
+        "/tiny" => Response::stream(json, chunks(&text(3_000), 1)),
+        "/length" => Response::stream_of_length(json, 100_000, chunks(&text(100_000), 50_000)),
+        "/brief" => Response::stream_of_length(json, 100, chunks(&text(100), 50)),
         "/random" => Response::bytes(json, content::bytes(50_000)),
-        "/none" => Response::stream(json, chunks(Vec::new(), 1)),
+        "/none" => Response::stream(json, chunks(&[], 1)),
         "/png" => Response::bytes("image/png", text(5000)),
         "/upper" => Response::bytes("Text/HTML ; Charset=utf-8", text(5000)),
         "/untyped" => {

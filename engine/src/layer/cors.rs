@@ -259,7 +259,7 @@ fn is_origin(text: &str) -> bool {
     let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number.to_string() == port));
     let is_host = match host.strip_prefix('[') {
         Some(address) => address.ends_with(']') && address.bytes().all(|byte| b"0123456789abcdef:.]".contains(&byte)),
-        None => !host.is_empty() && host.bytes().all(|byte| is_host_byte(byte)),
+        None => !host.is_empty() && host.bytes().all(is_host_byte),
     };
     is_scheme && is_host && is_port && !is_default
 }

@@ -42,8 +42,10 @@ const DETAIL_BYTES_MAX: usize = 1024;
 /// ```
 pub struct MapErrors {
     of: Box<dyn Fn(StatusCode) -> bool>,
-    map: Box<dyn Fn(&RequestHead, Response) -> Response>,
+    map: Map,
 }
+
+type Map = Box<dyn Fn(&RequestHead, Response) -> Response>;
 
 impl MapErrors {
     /// Rewrites every response of a status from 400 on.

@@ -27,11 +27,11 @@ use stream::{Compressed, Permit, Source};
 /// (`Content-Range`, 206), and what says `Cache-Control: no-transform`. `Vary: Accept-Encoding` is added to whatever might
 /// be compressed, and a strong `ETag` made weak, since the bytes are others.
 ///
-/// Whole bodies up to 64 KiB are compressed at once, on the core, which takes about a millisecond for each 50 KiB. Longer ones and
-/// streams are compressed while they are sent, 16 KiB at a time with other work in between, in chunks instead of with a
-/// length. Where a stream pauses, what there is of it is flushed: server-sent events are not delayed.
+/// Whole bodies up to 64 KiB are compressed at once, in the core's time. Longer ones and streams are compressed while they
+/// are sent, 16 KiB at a time with other work in between, in chunks instead of with a length. Where a stream pauses, what
+/// there is of it is flushed: server-sent events are not delayed.
 ///
-/// A stream that is being compressed takes memory: about 300 KiB for gzip, and 1 to 2 MiB for br and zstd. Beyond 256 of
+/// A stream that is being compressed takes memory: about 350 KiB for gzip, and 2 MiB for br and zstd. Beyond 256 of
 /// them on a core further streams are sent as they are.
 ///
 /// Do not compress what has both a secret and text that others can choose: its length tells of the secret (BREACH). Give
