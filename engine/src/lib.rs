@@ -80,6 +80,8 @@ mod redirect;
 mod reject;
 mod request;
 mod response;
+#[cfg(feature = "router")]
+mod rewrite;
 mod ring;
 #[cfg(feature = "router")]
 pub mod router;

@@ -155,6 +155,15 @@ impl Request {
     pub(crate) fn extras_mut(&mut self) -> &mut Extras {
         &mut self.inner.extras
     }
+
+    pub(crate) fn head_parts(&self) -> (&Head, &Chunk) {
+        (&self.inner.head, &self.inner.bytes)
+    }
+
+    /// `bytes` are those that `head` was parsed from.
+    pub(crate) fn set_head_parts(&mut self, head: Head, bytes: Chunk) {
+        (self.inner.head, self.inner.bytes) = (head, bytes);
+    }
 }
 
 impl Drop for Request {

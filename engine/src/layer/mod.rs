@@ -16,8 +16,45 @@
 //! # Ok::<(), ringlane::Error>(())
 //! ```
 
+#[cfg(feature = "layers")]
+mod access_log;
+#[cfg(feature = "compression")]
+mod compression;
+#[cfg(feature = "layers")]
+mod cors;
+#[cfg(feature = "layers")]
+mod errors;
+mod head;
+#[cfg(feature = "layers")]
+mod json;
+#[cfg(feature = "layers")]
+mod limits;
+#[cfg(feature = "layers")]
+mod request_id;
+#[cfg(feature = "layers")]
+mod timeout;
+#[cfg(feature = "layers")]
+mod vary;
+
 use std::future::Future;
 use std::rc::Rc;
+
+pub use crate::rewrite::RewriteError;
+#[cfg(feature = "layers")]
+pub use access_log::{AccessLog, LogFormat, LogWriter};
+#[cfg(feature = "compression")]
+pub use compression::{Coding, Compression};
+#[cfg(feature = "layers")]
+pub use cors::Cors;
+#[cfg(feature = "layers")]
+pub use errors::MapErrors;
+pub use head::RequestHead;
+#[cfg(feature = "layers")]
+pub use limits::{BodyLimit, ConcurrencyLimit};
+#[cfg(feature = "layers")]
+pub use request_id::{RequestId, SetRequestId};
+#[cfg(feature = "layers")]
+pub use timeout::Timeout;
 
 use crate::erased::AnyService;
 use crate::error::Error;
@@ -127,6 +164,8 @@ pub(crate) struct Wrap(Rc<dyn Wraps>);
 trait Wraps {
     fn around(&self, service: AnyService) -> AnyService;
 
+    fn check(&self) -> Result<(), Error>;
+
     fn handle_event(&self, event: &Event<'_>);
 }
 
@@ -136,6 +175,10 @@ impl<L: Layer> Wraps for Rc<L> {
             layer: Rc::clone(self),
             next: Next(service),
         })
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        L::check(self)
     }
 
     fn handle_event(&self, event: &Event<'_>) {
@@ -150,6 +193,10 @@ impl Wrap {
 
     pub(crate) fn around(&self, service: AnyService) -> AnyService {
         self.0.around(service)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.0.check()
     }
 
     /// Tells the layer alone.

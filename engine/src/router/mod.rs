@@ -198,9 +198,12 @@ impl Service for Router {
     }
 
     fn check(&self) -> Result<(), Error> {
-        self.table().map(|_| ()).map_err(|problem| Error::Service {
+        self.table().map_err(|problem| Error::Service {
             problem: problem.to_owned(),
-        })
+        })?;
+        self.routes.iter().try_for_each(Route::check)?;
+        self.fallbacks.iter().try_for_each(|(_, service)| service.check())?;
+        self.layers.iter().try_for_each(Wrap::check)
     }
 
     fn handle_event(&self, event: &Event<'_>) {

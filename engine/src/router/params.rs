@@ -73,6 +73,16 @@ impl Matched {
             self.params.clear();
         }
     }
+
+    /// The request is about to get another path: what was found in this one stays what it is.
+    pub(crate) fn keep_path(&mut self, path: String) {
+        self.decoded.get_or_insert(path);
+    }
+
+    /// Whether a route has been found.
+    pub(crate) fn has_route(&self) -> bool {
+        self.pattern.is_some()
+    }
 }
 
 /// What a router has found out about a request.

@@ -10,6 +10,7 @@ use super::methods::{METHODS, Methods, index};
 use super::params::{Pattern, Span};
 use super::path;
 use crate::erased::AnyService;
+use crate::error::Error;
 use crate::layer::Wrap;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
@@ -40,6 +41,15 @@ impl Route {
         };
         self.layers.extend_from_slice(layers);
         self
+    }
+
+    /// Whether its services, and the layers around them, can be used.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let services = self.methods.services.iter().flatten().chain(&self.methods.any);
+        for service in services {
+            service.check()?;
+        }
+        self.layers.iter().try_for_each(Wrap::check)
     }
 }
 

@@ -26,6 +26,12 @@ pub(super) fn live_bytes() -> isize {
     LIVE_BYTES.get()
 }
 
+/// How often this thread has allocated.
+#[cfg(feature = "layers")]
+pub(super) fn allocations() -> u64 {
+    ALLOCATIONS.get()
+}
+
 /// The system's allocator, with counts for each thread.
 struct Counting;
 
@@ -76,7 +82,7 @@ fn load(address: SocketAddr, all_sent: &mpsc::Sender<()>) {
 
 #[test]
 fn keep_alive_requests_allocate_nothing() {
-    assert_eq!(allocations(async |_: Request| Response::text("Hello, World!")), 0);
+    assert_eq!(allocations_of(async |_: Request| Response::text("Hello, World!")), 0);
 }
 
 /// Neither do routes, parameters that are read as numbers, and layers that answer at once.
@@ -93,11 +99,11 @@ fn routed_keep_alive_requests_allocate_nothing() {
     let pass = async |request: Request, next: &Next| next.run(request).await;
     let router = Router::new().get("/", async |_: Request| "no number");
     let router = router.get("/hello/{number}", hello).layer(pass).layer(pass);
-    assert_eq!(allocations(router), 0);
+    assert_eq!(allocations_of(router), 0);
 }
 
 /// How many allocations so many requests of a service make, after as many as it takes to get warm.
-fn allocations(service: impl Service) -> u64 {
+fn allocations_of(service: impl Service) -> u64 {
     let config = Config::default();
     let (address, mut listeners) = Listener::bind("127.0.0.1:0".parse().unwrap(), 1, &config).unwrap();
     let (all_sent, first_round) = mpsc::channel();

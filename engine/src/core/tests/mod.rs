@@ -5,6 +5,8 @@ mod conformance;
 mod events;
 mod faults;
 mod greed;
+#[cfg(feature = "layers")]
+mod layers;
 
 use super::harness::{self, Harness, without_dates};
 use super::*;
