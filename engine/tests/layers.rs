@@ -251,16 +251,24 @@ impl io::Write for Memory {
 }
 
 /// What requests leave in a log of a format, once the server has been stopped.
-fn logged(format: LogFormat, talk: impl FnOnce(&TestServer)) -> String {
+/// The gates tell that a request of /pending has been begun, and let go of.
+fn logged(format: LogFormat, talk: impl FnOnce(&TestServer, &(Gate, Gate))) -> String {
+    let gates = (Gate::default(), Gate::default());
     let memory = Memory::default();
     let log = Arc::new(LogWriter::new(memory.clone()).unwrap());
     let writer = Arc::clone(&log);
+    let (entered, dropped) = gates.clone();
     let server = TestServer::start(
         |_| {},
         move |_| {
-            let service = async |request: Request| match request.path() {
+            let (entered, dropped) = (entered.clone(), dropped.clone());
+            let service = async move |request: Request| match request.path() {
                 "/panic" => panic!("expected by the test"),
-                "/pending" => std::future::pending().await,
+                "/pending" => {
+                    let _guard = OnDrop(dropped.clone());
+                    entered.open();
+                    std::future::pending().await
+                }
                 _ => Response::text("hello"),
             };
             layered(service)
@@ -268,7 +276,7 @@ fn logged(format: LogFormat, talk: impl FnOnce(&TestServer)) -> String {
                 .layer(AccessLog::new(&writer, format))
         },
     );
-    talk(&server);
+    talk(&server, &gates);
     server.stop().unwrap();
     log.flush();
     let text = memory.0.lock().unwrap().clone();
@@ -277,7 +285,7 @@ fn logged(format: LogFormat, talk: impl FnOnce(&TestServer)) -> String {
 
 #[test]
 fn every_request_has_its_line_when_the_server_has_stopped() {
-    let text = logged(LogFormat::Extended, |server| {
+    let text = logged(LogFormat::Extended, |server, _| {
         let mut client = server.connect();
         for number in 0..1000 {
             let answer = client.ask(format!(
@@ -300,16 +308,18 @@ fn every_request_has_its_line_when_the_server_has_stopped() {
 
 #[test]
 fn requests_without_a_response_have_their_line_too() {
-    let text = logged(LogFormat::Common, |server| {
+    let text = logged(LogFormat::Common, |server, (entered, dropped)| {
         assert_eq!(server.connect().get("/panic").status, 500);
         let mut client = server.connect();
         client.send(with_length("/pending", b"hi"));
-        client.send("never read");
+        entered.wait();
         client.reset();
+        dropped.wait();
         let head = server.connect().ask("GET / HTTP/1.0\r\n\r\n");
         assert_eq!(head.status, 200);
     });
     assert!(text.contains("\"GET /panic HTTP/1.1\" 500 -\n"), "{text}");
+    assert!(text.contains("\"POST /pending HTTP/1.1\" - -\n"), "{text}");
     assert!(text.contains("\"GET / HTTP/1.0\" 200 5\n"), "{text}");
 }
 

@@ -142,3 +142,44 @@ fn complain(error: &io::Error) {
         "the access log cannot be written ({error}): its lines are lost until it can"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes what is written while it has room, and fails meanwhile.
+    #[derive(Default)]
+    struct Disk {
+        written: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = bytes.len().min(self.room);
+            if count == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= count;
+            self.written.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted_and_said() {
+        let (mut disk, mut lost) = (Disk::default(), 0);
+        for (room, lines) in [(100, "a\nb\n"), (1, "c\nd\n"), (0, "e\n"), (100, "f\n"), (100, "g\n")] {
+            disk.room = room;
+            write_lines(&mut disk, lines.as_bytes(), &mut lost);
+        }
+        assert_eq!(
+            disk.written.escape_ascii().to_string(),
+            "a\\nb\\nc\\n# 3 lines are missing here: they could not be written\\nf\\ng\\n"
+        );
+    }
+}
