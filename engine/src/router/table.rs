@@ -88,7 +88,6 @@ impl Table {
         }
         for (prefix, service) in fallbacks {
             let service = around(service.clone(), layers);
-            check(&service)?;
             if prefix.is_empty() {
                 table.fallback = service;
                 continue;
@@ -191,16 +190,11 @@ impl Entry {
         let invalid_param = invalid_param
             .max_by_key(|status| *status != StatusCode::BAD_REQUEST)
             .unwrap_or(StatusCode::BAD_REQUEST);
-        services.iter().try_for_each(check)?;
         Ok(Entry {
             pattern: Rc::new(Pattern::new(path, invalid_param)),
             services,
         })
     }
-}
-
-fn check(service: &AnyService) -> Result<(), String> {
-    service.check().map_err(|error| error.to_string())
 }
 
 /// The routes of each path, in their order.
