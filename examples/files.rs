@@ -6,9 +6,9 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use ringlane::Error;
-use ringlane::files::{Encoding, Files, Symlinks};
+use ringlane::files::{Files, Symlinks};
 use ringlane::router::Router;
+use ringlane::{Coding, Error};
 use ringlane_examples::{Options, server_by};
 
 #[derive(Debug, Parser)]
@@ -26,7 +26,7 @@ fn main() -> Result<(), Error> {
         let assets = Files::new(&root)
             .below("/assets")
             .symlinks(Symlinks::WithinRoot)
-            .precompressed([Encoding::Zstd, Encoding::Brotli, Encoding::Gzip])
+            .precompressed([Coding::Zstd, Coding::Br, Coding::Gzip])
             .cache_control("public, max-age=3600");
         Router::new()
             .nest("/assets", Router::new().fallback(assets))

@@ -45,6 +45,8 @@ mod body;
 #[cfg(feature = "bridge")]
 pub mod bridge;
 mod chunk;
+#[cfg(any(feature = "compression", feature = "files"))]
+mod coding;
 mod config;
 mod connection;
 mod context;
@@ -107,6 +109,8 @@ pub use ringlane_protocol::response::FieldError;
 
 pub use body::{Body, BodyError};
 pub use chunk::Chunk;
+#[cfg(any(feature = "compression", feature = "files"))]
+pub use coding::Coding;
 pub use config::{Config, Cores};
 pub use error::Error;
 pub use event::{Event, TimeoutKind};

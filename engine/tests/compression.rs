@@ -7,8 +7,8 @@ use std::convert::Infallible;
 use std::io::{Read, Write};
 
 use futures_lite::stream;
-use ringlane::layer::{Coding, Compression, Layer, layered};
-use ringlane::{Request, Response, StatusCode};
+use ringlane::layer::{Compression, Layer, layered};
+use ringlane::{Coding, Request, Response, StatusCode};
 use support::{Answer, Client, Gate, TestServer, content};
 
 const CODINGS: [&str; 3] = ["gzip", "br", "zstd"];

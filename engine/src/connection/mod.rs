@@ -11,6 +11,7 @@ mod patience;
 mod reading;
 mod responding;
 mod socket;
+mod waiting;
 
 use std::os::fd::OwnedFd;
 

@@ -9,17 +9,17 @@ use std::time::SystemTime;
 use http::{Method, StatusCode};
 
 use super::conditions::{Asked, Validators, Verdict, judge, range_holds};
-use super::encoding::Encoding;
 use super::range::{Selection, Span, select};
 use super::reading::{PIECE_BYTES, Part, Pieces, read_whole};
 use super::root::File;
+use crate::coding::Coding;
 use crate::response::{IntoResponse, Response};
 
 /// What is known of a file that is to be sent.
 pub(super) struct Representation<'a> {
     pub(super) content_type: Cow<'static, str>,
     /// The coding in which the file has its content.
-    pub(super) encoding: Option<Encoding>,
+    pub(super) encoding: Option<Coding>,
     /// The file is one of several that `Accept-Encoding` chooses from.
     pub(super) varies: bool,
     pub(super) cache_control: Option<&'a str>,

@@ -44,7 +44,6 @@
 
 mod answer;
 mod conditions;
-mod encoding;
 mod media;
 mod place;
 mod range;
@@ -57,8 +56,7 @@ use std::path::Path;
 use http::{Method, StatusCode};
 use ringlane_protocol::response::FieldLines;
 
-pub use encoding::Encoding;
-
+use crate::coding::{Coding, negotiate};
 use crate::error::Error;
 use crate::request::Request;
 use crate::response::Response;
@@ -95,7 +93,7 @@ pub struct Files {
     index: Option<String>,
     symlinks: Symlinks,
     hidden: bool,
-    precompressed: Vec<Encoding>,
+    precompressed: Vec<Coding>,
     cache_control: Option<String>,
 }
 
@@ -172,11 +170,11 @@ impl Files {
     }
 
     /// The codings in which a file may lie beside the plain one, under its name and the coding's
-    /// [suffix](Encoding::suffix). What the client prefers by `Accept-Encoding` is sent in place of the plain file, which has
+    /// [suffix](Coding::suffix). What the client prefers by `Accept-Encoding` is sent in place of the plain file, which has
     /// to be there, too; among equals the first one here. It has an `ETag` of its own, and all answers say
     /// `Vary: Accept-Encoding`. Default: none.
     #[must_use]
-    pub fn precompressed(mut self, encodings: impl IntoIterator<Item = Encoding>) -> Files {
+    pub fn precompressed(mut self, encodings: impl IntoIterator<Item = Coding>) -> Files {
         self.precompressed = encodings.into_iter().collect();
         self
     }
@@ -244,11 +242,12 @@ impl Files {
     }
 
     /// The file beside this one that the client would rather have, and its coding.
-    async fn choose(&self, root: &Root, path: &[u8], plain: File, asked: &Asked<'_>) -> (File, Option<Encoding>) {
+    async fn choose(&self, root: &Root, path: &[u8], plain: File, asked: &Asked<'_>) -> (File, Option<Coding>) {
         if self.precompressed.is_empty() {
             return (plain, None);
         }
-        for encoding in encoding::acceptable(&asked.accept_encoding, &self.precompressed) {
+        let accepted = negotiate(asked.accept_encoding.iter().copied(), &self.precompressed);
+        for encoding in accepted.codings() {
             let path = [path, encoding.suffix().as_bytes()].concat();
             if let Ok(Found::File(file)) = root.find(&path, self.symlinks).await {
                 return (file, Some(encoding));

@@ -43,7 +43,7 @@ pub use crate::rewrite::RewriteError;
 #[cfg(feature = "layers")]
 pub use access_log::{AccessLog, LogFormat, LogWriter};
 #[cfg(feature = "compression")]
-pub use compression::{Coding, Compression};
+pub use compression::Compression;
 #[cfg(feature = "layers")]
 pub use cors::Cors;
 #[cfg(feature = "layers")]

@@ -45,6 +45,7 @@ const CUT: f64 = 4.0;
 fn colours(kind: Kind) -> [&'static str; 3] {
     match kind {
         Kind::Ringlane => ["#b3400a", "#ee8d4d", "#f8cba8"],
+        Kind::Variant => ["#c9743f", "#f0ab7e", "#fbe0cd"],
         Kind::Peer => ["#20558f", "#78a6d6", "#c3d9ef"],
         Kind::Limit => ["#6b7280", "#a9afb8", "#d5d8dd"],
     }
@@ -203,7 +204,7 @@ fn draw(svg: &mut String, bar: &Bar, scale: &Scale, x: f64, y: f64) {
 fn name(svg: &mut String, bar: &Bar, x: f64, y: f64) {
     let (colour, weight) = match bar.kind {
         Kind::Ringlane => (colours(bar.kind)[0], "font-weight=\"700\""),
-        Kind::Peer => (TEXT, ""),
+        Kind::Peer | Kind::Variant => (TEXT, ""),
         Kind::Limit => (FAINT, "font-style=\"italic\""),
     };
     let attributes = format!("text-anchor=\"end\" {weight}");

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// The server that the comparison is about.
     Ringlane,
+    /// The same with more of it in use: shown beside it, and judged by nothing.
+    Variant,
     /// Another server.
     Peer,
     /// A bare loop that knows no rules of HTTP.

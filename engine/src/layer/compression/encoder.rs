@@ -6,7 +6,7 @@ use brotli::CompressorWriter;
 use brotli::enc::BrotliEncoderParams;
 use flate2::write::GzEncoder;
 
-use super::negotiation::Coding;
+use crate::coding::Coding;
 
 /// How far back a stream's encoder looks, as a power of two: what bounds its memory. 256 KiB.
 const WINDOW_LOG: u32 = 18;

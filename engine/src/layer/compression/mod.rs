@@ -1,7 +1,6 @@
 //! Responses in the content codings that clients understand.
 
 mod encoder;
-mod negotiation;
 mod stream;
 
 use std::cell::Cell;
@@ -9,15 +8,13 @@ use std::rc::Rc;
 
 use http::{Method, StatusCode};
 
-pub use negotiation::Coding;
-
 use super::{Layer, Next, RequestHead, vary};
 use crate::chunk::Chunk;
+use crate::coding::{Accepted, Coding, negotiate};
 use crate::error::Error;
 use crate::request::Request;
 use crate::response::{Response, ResponseBody};
 use encoder::{Encoder, Levels};
-use negotiation::{Accepted, negotiate};
 use stream::{Compressed, Permit, Source};
 
 /// Compresses responses in gzip, br or zstd, whichever the client prefers (RFC 9110 §8.4, §12.5.3).
@@ -38,7 +35,8 @@ use stream::{Compressed, Permit, Source};
 /// such responses `Cache-Control: no-transform`.
 ///
 /// ```no_run
-/// use ringlane::layer::{Coding, Compression, layered};
+/// use ringlane::Coding;
+/// use ringlane::layer::{Compression, layered};
 /// use ringlane::{Request, Server};
 ///
 /// Server::bind("127.0.0.1:8080").serve(|_core| {
@@ -126,7 +124,7 @@ impl Compression {
             return response;
         }
         vary::add(&mut response, "Accept-Encoding");
-        let Some(coding) = accepted.coding else {
+        let Some(coding) = accepted.codings().next() else {
             return response;
         };
         let body = std::mem::replace(&mut response.body, ResponseBody::Whole(Chunk::default()));

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use super::encoder::{Encoder, Levels};
-use super::negotiation::Coding;
 use crate::chunk::Chunk;
+use crate::coding::Coding;
 use crate::response::{Chunks, StreamError};
 
 /// How much is compressed in one poll, in bytes: then other work has its turn.

@@ -60,7 +60,7 @@ pub fn participants(results: &Results) -> String {
 fn name(participant: &Participant) -> String {
     match participant.kind {
         Kind::Ringlane => format!("**{}**", participant.name),
-        Kind::Peer => participant.name.clone(),
+        Kind::Peer | Kind::Variant => participant.name.clone(),
         Kind::Limit => format!("*{}* (limit)", participant.name),
     }
 }

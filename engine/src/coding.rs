@@ -1,14 +1,20 @@
-//! Which coding a client prefers of those that there are.
+//! Content codings, and which of them a client takes: `Accept-Encoding` (RFC 9110 §8.4.1, §12.5.3).
 
 /// A content coding (RFC 9110 §8.4.1).
+///
+/// ```
+/// use ringlane::Coding;
+///
+/// assert_eq!((Coding::Br.name(), Coding::Br.suffix()), ("br", ".br"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Coding {
-    /// RFC 9110 §8.4.1.3.
+    /// gzip (RFC 9110 §8.4.1.3): `gzip`, in files that end with `.gz`.
     Gzip,
-    /// RFC 7932.
+    /// Brotli (RFC 7932): `br`, in files that end with `.br`.
     Br,
-    /// RFC 8878, RFC 9659.
+    /// Zstandard (RFC 8878, RFC 9659): `zstd`, in files that end with `.zst`.
     Zstd,
 }
 
@@ -16,11 +22,22 @@ impl Coding {
     const ALL: [Coding; 3] = [Coding::Gzip, Coding::Br, Coding::Zstd];
 
     /// The name in `Accept-Encoding` and `Content-Encoding`.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Coding::Gzip => "gzip",
             Coding::Br => "br",
             Coding::Zstd => "zstd",
+        }
+    }
+
+    /// What follows the plain file's name in the name of the file in this coding.
+    #[must_use]
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Coding::Gzip => ".gz",
+            Coding::Br => ".br",
+            Coding::Zstd => ".zst",
         }
     }
 
@@ -35,12 +52,18 @@ impl Coding {
 
 /// What came of a negotiation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Accepted {
-    /// The coding to use, if one is to be used.
-    pub(super) coding: Option<Coding>,
+pub(crate) struct Accepted {
+    ranked: [Option<Coding>; Coding::ALL.len()],
     /// Whether the client takes a response without any. Where it does not, and no coding is left either, the response is
     /// sent as it is: better than none (RFC 9110 §12.4.1).
-    pub(super) identity: bool,
+    pub(crate) identity: bool,
+}
+
+impl Accepted {
+    /// The codings that may be used, what the client prefers first.
+    pub(crate) fn codings(self) -> impl Iterator<Item = Coding> {
+        self.ranked.into_iter().flatten()
+    }
 }
 
 /// Weights in thousandths, as they were said; none for what was not.
@@ -51,11 +74,12 @@ struct Weights {
     any: Option<u16>,
 }
 
-/// Chooses by the values of `Accept-Encoding` (RFC 9110 §12.5.3), several being one list: the coding of the highest weight,
-/// of equal ones the first of `codings`. Without the field nothing is coded, though anything might be.
+/// Ranks the codings that are offered by the values of `Accept-Encoding` (RFC 9110 §12.5.3), several being one list: by their
+/// weights, equal ones in the order of the offer. Codings that the client likes less than none are left out. Without the field
+/// nothing is coded, though anything might be: such a client may know no coding.
 ///
 /// Elements that are no coding with a weight are ignored; of an element that is there twice the last one holds.
-pub(super) fn negotiate<'a>(values: impl Iterator<Item = &'a [u8]>, codings: &[Coding]) -> Accepted {
+pub(crate) fn negotiate<'a>(values: impl Iterator<Item = &'a [u8]>, offered: &[Coding]) -> Accepted {
     let mut weights = Weights::default();
     for element in values.flat_map(|value| value.split(|byte| *byte == b',')) {
         let Some((name, weight)) = parse(element) else {
@@ -68,19 +92,24 @@ pub(super) fn negotiate<'a>(values: impl Iterator<Item = &'a [u8]>, codings: &[C
             None => {} // A coding that is not known here.
         }
     }
-    let mut best: Option<(Coding, u16)> = None;
-    for &coding in codings {
-        let weight = weights.codings[coding as usize].or(weights.any).unwrap_or(0);
-        if weight > best.map_or(0, |(_, best)| best) {
-            best = Some((coding, weight));
+    // Identity is acceptable unless it is refused, and preferred only where that is said.
+    let least = weights.identity.unwrap_or(0).max(1);
+    let weight = |coding: Coding| weights.codings[coding as usize].or(weights.any).unwrap_or(0);
+    let mut ranked = [None; Coding::ALL.len()];
+    for &coding in offered {
+        if weight(coding) < least || ranked.contains(&Some(coding)) {
+            continue;
+        }
+        let place = ranked
+            .iter()
+            .position(|other| other.is_none_or(|other| weight(other) < weight(coding)));
+        if let Some(place) = place {
+            ranked[place..].rotate_right(1);
+            ranked[place] = Some(coding);
         }
     }
-    // Identity is acceptable unless it is refused, and preferred only where that is said.
-    let preferred = weights.identity.unwrap_or(0);
     Accepted {
-        coding: best
-            .filter(|(_, weight)| *weight >= preferred)
-            .map(|(coding, _)| coding),
+        ranked,
         identity: weights.identity.or(weights.any) != Some(0),
     }
 }
@@ -120,13 +149,14 @@ fn thousandths(value: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use super::Coding::{Br, Gzip, Zstd};
     use super::*;
 
-    const ORDER: [Coding; 3] = [Coding::Zstd, Coding::Br, Coding::Gzip];
+    const ORDER: [Coding; 3] = [Zstd, Br, Gzip];
 
     fn chosen(values: &[&[u8]], codings: &[Coding]) -> (&'static str, bool) {
         let accepted = negotiate(values.iter().copied(), codings);
-        (accepted.coding.map_or("-", Coding::name), accepted.identity)
+        (accepted.codings().next().map_or("-", Coding::name), accepted.identity)
     }
 
     /// RFC 9110 §12.5.3, its examples first.
@@ -207,6 +237,44 @@ mod tests {
                 let value = [b'*', b';', b'q', b'=', first, second];
                 let _ = chosen(&[&value], &ORDER);
             }
+        }
+    }
+
+    #[test]
+    fn what_a_client_takes_is_ordered_by_weight_and_then_by_the_offer() {
+        let cases: [(&[&str], &[Coding]); 27] = [
+            (&[], &[]),
+            (&[""], &[]),
+            (&["gzip"], &[Gzip]),
+            (&["GZIP"], &[Gzip]),
+            (&["x-gzip"], &[Gzip]),
+            (&["gzip, br"], &[Br, Gzip]),
+            (&["gzip;q=1.0, br;q=0.5"], &[Gzip, Br]),
+            (&["gzip", "zstd"], &[Zstd, Gzip]),
+            (&["deflate, compress"], &[]),
+            (&["gzip;q=0"], &[]),
+            (&["gzip;q=0.000, br"], &[Br]),
+            (&["gzip;q=0.001"], &[Gzip]),
+            (&["*"], &[Zstd, Br, Gzip]),
+            (&["*;q=0"], &[]),
+            (&["br;q=0, *"], &[Zstd, Gzip]),
+            (&["gzip, *;q=0"], &[Gzip]),
+            (&["gzip;q=0.5, *;q=0.7"], &[Zstd, Br, Gzip]),
+            (&["identity, gzip;q=0.5"], &[]),
+            (&["identity;q=0.5, gzip;q=0.5"], &[Gzip]),
+            (&["identity;q=0, gzip;q=0.1"], &[Gzip]),
+            (&["gzip ; q=0.3 ,\tbr; Q=0.2"], &[Gzip, Br]),
+            (&["gzip;q=1.001, br"], &[Br]),
+            (&["gzip;q=0.1234, br"], &[Br]),
+            (&["gzip;q=, br;level=1, zstd;q=1;x"], &[]),
+            (&[",, gzip ,"], &[Gzip]),
+            (&["gzip, gzip;q=0"], &[]),
+            (&["gzip;q=0, gzip"], &[Gzip]),
+        ];
+        for (values, expected) in cases {
+            let bytes: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
+            let accepted = negotiate(bytes.into_iter(), &ORDER);
+            assert_eq!(accepted.codings().collect::<Vec<_>>(), expected, "{values:?}");
         }
     }
 }
