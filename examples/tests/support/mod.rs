@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
 pub mod client;
+pub mod frames;
 pub mod process;
 pub mod procfs;
 pub mod strace;
