@@ -112,4 +112,6 @@ pub use usage::Usage;
 mod guide {
     #[doc = include_str!("../../docs/routing.md")]
     mod routing {}
+    #[doc = include_str!("../../docs/websocket.md")]
+    mod websocket {}
 }

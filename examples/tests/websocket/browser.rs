@@ -81,7 +81,11 @@ impl Browser {
 
     /// The path at which the page can be asked.
     fn page(&self) -> Option<String> {
-        let list = Client::connect(self.devtools).ok()?.get("/json/list").ok()?.text();
+        let mut client = Client::connect(self.devtools).ok()?;
+        client
+            .send(b"GET /json/list HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .ok()?;
+        let list = client.read_response().ok()?.text();
         let page = list.split('{').find(|target| target.contains("\"type\": \"page\""))?;
         let (_, path) = page.split_once("/devtools/page/")?;
         let (id, _) = path.split_once('"')?;
@@ -114,7 +118,8 @@ fn a_browser_shows_the_echo_and_enters_the_room() {
         }),
         "the browser has no page"
     );
-    let mut devtools = WebSocket::offer(browser.devtools, &handshake(&path.unwrap_or_default())).unwrap();
+    let asking = handshake(&path.unwrap_or_default()).replace("Host: test", "Host: localhost");
+    let mut devtools = WebSocket::offer(browser.devtools, &asking).unwrap();
     assert!(devtools.head().unwrap().starts_with("HTTP/1.1 101 "));
     let mut shown = String::new();
     let question = format!(r#"{{"id":1,"method":"Runtime.evaluate","params":{{"expression":"{EXPRESSION}"}}}}"#);
