@@ -38,6 +38,16 @@ fn messages_come_back_as_they_went() {
     socket.send(&frame(CONTINUATION, b""));
     socket.send(&frame(FIN | CONTINUATION, b"\xa9llo"));
     socket.expect(FIN | TEXT, "héllo".as_bytes());
+    // Many in one segment, behind a large one.
+    let sizes = [60_000, 1, 5_000, 2, 3, 60_000, 4];
+    let many: Vec<u8> = sizes
+        .iter()
+        .flat_map(|size| frame(FIN | BINARY, &vec![9; *size]))
+        .collect();
+    socket.send(&many);
+    for size in sizes {
+        socket.expect(FIN | BINARY, &vec![9; size]);
+    }
     // A pong that nobody asked for is no matter (§5.5.3).
     socket.send(&frame(FIN | PONG, b"unasked"));
     socket.send(&frame(FIN | TEXT, b"last"));

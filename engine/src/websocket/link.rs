@@ -24,8 +24,10 @@ pub(super) struct Limits {
     pub(super) patience: Patience,
 }
 
-/// Taken for as long as the connection is open. A frame that is larger is received into memory of its own.
+/// Taken for as long as the connection is open. For larger frames it grows.
 const READ_BUFFER_BYTES: usize = 1 << 10;
+/// What the buffers may have grown to before they are given back.
+const BUFFERS_BYTES_KEPT: usize = 4 << 10;
 
 pub(super) struct Link {
     state: RefCell<State>,
@@ -42,6 +44,8 @@ struct State {
     peer_close: Option<Close>,
     vigil: Vigil,
     alarm: Option<Alarm>,
+    /// The protocol's buffers have grown for a large message.
+    is_swollen: bool,
 }
 
 /// A timer that runs, perhaps to an earlier time than is wanted by now.
@@ -71,6 +75,7 @@ impl Link {
                 peer_close: None,
                 vigil: Vigil::new(limits.patience, Instant::now()),
                 alarm: None,
+                is_swollen: false,
             }),
             receiver: Cell::new(None),
             sender: Cell::new(None),
@@ -183,9 +188,13 @@ impl State {
             let read = socket.read();
             match read {
                 Ok(tungstenite::Message::Text(text)) => {
+                    self.is_swollen |= text.len() > BUFFERS_BYTES_KEPT;
                     return Poll::Ready(Some(Ok(Message::Text(super::message::Text(text)))));
                 }
-                Ok(tungstenite::Message::Binary(bytes)) => return Poll::Ready(Some(Ok(Message::Binary(bytes)))),
+                Ok(tungstenite::Message::Binary(bytes)) => {
+                    self.is_swollen |= bytes.len() > BUFFERS_BYTES_KEPT;
+                    return Poll::Ready(Some(Ok(Message::Binary(bytes))));
+                }
                 Ok(tungstenite::Message::Close(frame)) => {
                     self.peer_close = Some(Close::of(frame));
                     self.vigil.handle_close(Instant::now());
@@ -215,6 +224,7 @@ impl State {
             return Poll::Ready(None);
         }
         let is_open = socket.can_write();
+        self.shrink();
         match ready!(self.poll_vigil(context)) {
             Due::Nothing => Poll::Ready(None),
             // Who takes nothing cannot answer either; how long that may last is the write timeout's business.
@@ -279,6 +289,7 @@ impl State {
             }
             ready!(self.poll_flush(context))?;
         }
+        self.shrink();
         Poll::Ready(Ok(()))
     }
 
@@ -312,8 +323,29 @@ impl State {
         let Some(socket) = &mut self.socket else {
             return false;
         };
+        self.is_swollen |= frame.len() > BUFFERS_BYTES_KEPT;
         let written = socket.write(frame);
         would_block(&written) || written.is_ok()
+    }
+
+    /// Gives grown buffers back, where nothing lies in them: between two messages, with everything sent. tungstenite keeps them
+    /// otherwise, so that each client that has ever sent something large would hold that much for good.
+    fn shrink(&mut self) {
+        let is_empty = |socket: &mut WebSocket<Wire>| {
+            let wire = socket.get_ref();
+            socket.can_write() && !wire.is_blocked() && wire.is_between_messages()
+        };
+        if self.is_swollen
+            && let Some(socket) = self.socket.take_if(is_empty)
+        {
+            let config = *socket.get_config();
+            self.socket = Some(WebSocket::from_raw_socket(
+                socket.into_inner(),
+                Role::Server,
+                Some(config),
+            ));
+            self.is_swollen = false;
+        }
     }
 
     fn fail(&mut self, error: Error) -> Received {

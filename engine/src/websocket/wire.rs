@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
+use super::boundary::Boundary;
 use crate::upgrade::Upgraded;
 
 pub(super) struct Wire {
@@ -18,6 +19,9 @@ pub(super) struct Wire {
     heard: bool,
     /// What was written last has not been taken over yet.
     blocked: bool,
+    boundary: Boundary,
+    /// The last read came to nothing, so everything before it has been looked at.
+    dry: bool,
 }
 
 impl Wire {
@@ -28,6 +32,8 @@ impl Wire {
             ended: false,
             heard: false,
             blocked: false,
+            boundary: Boundary::default(),
+            dry: true,
         }
     }
 
@@ -43,6 +49,11 @@ impl Wire {
         self.blocked
     }
 
+    /// Whether all that has come was whole messages, and those have been taken out of the buffers.
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.dry && self.boundary.is_between_messages()
+    }
+
     pub(super) fn take_heard(&mut self) -> bool {
         std::mem::take(&mut self.heard)
     }
@@ -51,15 +62,19 @@ impl Wire {
 impl Read for Wire {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut context = Context::from_waker(&self.waker);
-        match Pin::new(&mut self.stream).poll_read(&mut context, into) {
+        let read = Pin::new(&mut self.stream).poll_read(&mut context, into);
+        self.dry = read.is_pending();
+        match read {
             Poll::Ready(Ok(0)) => {
                 self.ended = true;
                 Err(io::ErrorKind::WouldBlock.into())
             }
-            Poll::Ready(read) => {
+            Poll::Ready(Ok(count)) => {
                 self.heard = true;
-                read
+                self.boundary.pass(&into[..count]);
+                Ok(count)
             }
+            Poll::Ready(Err(error)) => Err(error),
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
     }

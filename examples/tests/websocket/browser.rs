@@ -126,7 +126,7 @@ fn a_browser_shows_the_echo_and_enters_the_room() {
     let complete = eventually(|| {
         devtools.send(&frame(FIN | TEXT, question.as_bytes()));
         shown = devtools.text();
-        shown.contains("héllo|1000 true|You are guest 1 of core")
+        shown.contains(r"h\u00e9llo|1000 true|You are guest 1 of core")
     });
     assert!(complete, "{shown}");
 }

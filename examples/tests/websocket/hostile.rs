@@ -63,11 +63,6 @@ fn broken_frames() -> Vec<Case> {
 
 /// RFC 6455 §5.6, §7.4, §8.1.
 fn broken_contents() -> Vec<Case> {
-    let closing = |code: u16| {
-        format!("{code}")
-            .parse()
-            .map_or_else(|_| Vec::new(), |code| close(code, b""))
-    };
     let mut cases = vec![
         case("text that is not UTF-8", 1007, &[frame(FIN | TEXT, b"caf\xe9")]),
         case("an overlong form", 1007, &[frame(FIN | TEXT, b"\xc0\xaf")]),
@@ -97,7 +92,7 @@ fn broken_contents() -> Vec<Case> {
         .collect();
     cases.push(case("a large message in small fragments", 1009, &many));
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, u16::MAX] {
-        cases.push(case("a code that may not be sent", 1002, &[closing(code)]));
+        cases.push(case("a code that may not be sent", 1002, &[close(code, b"")]));
     }
     cases
 }
@@ -236,5 +231,27 @@ fn what_is_only_announced_takes_no_memory() {
     let each = after.saturating_sub(before) / CLIENTS as u64;
     assert!(each < 32, "{each} KiB for each client that announces 64");
     drop(waiting);
+    assert_holds_nothing(&server, descriptors);
+}
+
+/// Large messages leave no large buffers behind.
+#[test]
+fn what_large_messages_took_is_given_back() {
+    const CLIENTS: usize = 300;
+    let (server, descriptors) = server();
+    let before = procfs::memory_kib(server.pid(), "VmRSS");
+    let idle: Vec<WebSocket> = (0..CLIENTS)
+        .map(|_| {
+            let mut socket = WebSocket::connect(server.address, "/echo");
+            let (first, last) = ([1; 30_000], [2; 30_000]);
+            socket.send(&frame(BINARY, &first));
+            socket.send(&frame(FIN | CONTINUATION, &last));
+            socket.expect(FIN | BINARY, &[first, last].concat());
+            socket
+        })
+        .collect();
+    let each = || procfs::memory_kib(server.pid(), "VmRSS").saturating_sub(before) / CLIENTS as u64;
+    assert!(eventually(|| each() < 32), "{} KiB for each client", each());
+    drop(idle);
     assert_holds_nothing(&server, descriptors);
 }
