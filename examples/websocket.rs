@@ -11,6 +11,7 @@ use futures_lite::StreamExt;
 use futures_lite::future::or;
 use glommio::channels::channel_mesh::{Full, MeshBuilder, Senders};
 use glommio::channels::local_channel::{self, LocalSender};
+use glommio::sync::Semaphore;
 use ringlane::router::Router;
 use ringlane::websocket::{Message, Options, Socket, Text};
 use ringlane::{Core, Error, Request, Response};
@@ -28,6 +29,8 @@ struct Room {
     members: RefCell<HashMap<u64, LocalSender<Text>>>,
     /// The queues to the other cores, once all of them are there.
     others: RefCell<Option<Senders<Text>>>,
+    /// Has a permit from then on: whoever comes before that waits for it.
+    is_open: Semaphore,
 }
 
 impl Room {
@@ -37,6 +40,7 @@ impl Room {
             came: Cell::new(0),
             members: RefCell::default(),
             others: RefCell::default(),
+            is_open: Semaphore::new(0),
         });
         let mut mesh = mesh.lock().unwrap_or_else(PoisonError::into_inner);
         let mesh = mesh
@@ -79,6 +83,7 @@ async fn join(room: Rc<Room>, mesh: MeshBuilder<Text, Full>) {
         })
         .detach();
     }
+    room.is_open.signal(1);
 }
 
 /// Somebody in the room; leaves it when dropped, by whatever way the connection ends.
@@ -96,6 +101,7 @@ impl Member {
     }
 
     async fn talk(&self, socket: Socket, queue: &local_channel::LocalReceiver<Text>) {
+        drop(self.room.is_open.acquire_permit(1).await);
         let (mut sender, mut receiver) = socket.split();
         let name = format!("guest {} of core {}", self.number, self.room.core);
         if sender.send(format!("You are {name}.")).await.is_err() {

@@ -34,10 +34,7 @@ where
         |_| {},
         move |_| {
             let (options, run) = (options.clone(), run.clone());
-            async move |request: Request| -> Response {
-                let run = run.clone();
-                options.upgrade(&request, move |socket| run(socket))
-            }
+            async move |request: Request| -> Response { options.upgrade(&request, run.clone()) }
         },
     )
 }

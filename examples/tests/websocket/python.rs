@@ -39,9 +39,7 @@ fn pythons_websockets_gets_along_with_it() {
     if !import.is_ok_and(|status| status.success()) {
         return skip("python3 has no package `websockets`");
     }
-    // On one core: the queues between cores are there only a moment after the first connections may be.
-    let core = crate::support::procfs::allowed_cores()[0].to_string();
-    let server = Server::start("websocket", &["--cores", &core]);
+    let server = Server::start("websocket", &[]);
     let output = Command::new("python3")
         .args(["-c", DIALOGUE, &format!("ws://{}", server.address)])
         .output()
