@@ -55,9 +55,10 @@ pub(crate) enum ResponseBody {
         stream: Pin<Box<dyn Chunks>>,
         length: Option<u64>,
     },
+    /// 426 where nothing is to run, or the client has not asked for it.
     Upgrade {
         protocol: FieldValue<'static>,
-        run: UpgradeRun,
+        run: Option<UpgradeRun>,
     },
 }
 
@@ -178,9 +179,17 @@ impl Response {
             None,
             ResponseBody::Upgrade {
                 protocol: FieldValue::constant(protocol),
-                run,
+                run: Some(run),
             },
         )
+    }
+
+    /// 426 that names a protocol, whatever the request asked for (RFC 9110 §15.5.22).
+    #[cfg(feature = "websocket")]
+    pub(crate) fn upgrade_required(protocol: &'static str) -> Response {
+        let protocol = FieldValue::constant(protocol);
+        let body = ResponseBody::Upgrade { protocol, run: None };
+        Response::made(StatusCode::UPGRADE_REQUIRED, None, body)
     }
 
     #[inline]
@@ -202,7 +211,7 @@ impl Response {
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Response {
         self.lines.status = match self.body {
-            ResponseBody::Upgrade { .. } => StatusCode::SWITCHING_PROTOCOLS,
+            ResponseBody::Upgrade { run: Some(_), .. } => StatusCode::SWITCHING_PROTOCOLS,
             _ if status.is_informational() => StatusCode::INTERNAL_SERVER_ERROR,
             _ => status,
         };

@@ -131,7 +131,11 @@ impl Server {
             for (index, (&core, listener)) in cores.iter().zip(listeners).enumerate() {
                 let report = report.clone();
                 let seat = Seat {
-                    core: Core { index, core },
+                    core: Core {
+                        index,
+                        core,
+                        count: cores.len(),
+                    },
                     config,
                     control,
                     connections_max,
@@ -239,6 +243,7 @@ impl fmt::Debug for ServerHandle {
 pub struct Core {
     index: usize,
     core: usize,
+    count: usize,
 }
 
 impl Core {
@@ -250,6 +255,11 @@ impl Core {
     /// The system's number of this core.
     pub fn number(&self) -> usize {
         self.core
+    }
+
+    /// How many cores the server runs on; each gets its service.
+    pub fn count(&self) -> usize {
+        self.count
     }
 }
 

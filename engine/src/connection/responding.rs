@@ -44,7 +44,10 @@ impl Exchange {
             ResponseBody::Stream { stream, length } => {
                 self.respond_stream(lines, stream, length, response.ends_on_stop, socket, context);
             }
-            ResponseBody::Upgrade { protocol, run } if self.is_offered(protocol.as_str()) && self.inbound.is_none() => {
+            ResponseBody::Upgrade {
+                protocol,
+                run: Some(run),
+            } if self.is_offered(protocol.as_str()) && self.inbound.is_none() => {
                 self.respond_upgrade(lines, protocol, run, socket, context);
             }
             // RFC 9110 §15.5.22: what was not asked for cannot be switched to, only named.

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod directory;
+pub mod frames;
 pub mod nginx;
 pub mod process;
 pub mod procfs;
