@@ -70,7 +70,7 @@ pub(crate) struct Exchange {
     /// No further request is read before some of the output has been sent.
     pub(super) held_back: bool,
     /// The last answer is in the socket and waits for the end of sending, so that both leave in one segment.
-    keeps_back: bool,
+    pub(super) keeps_back: bool,
     pub(super) sending: Option<Sending>,
     /// With the send under way: what is left of it, since when, and what the peer had acknowledged by then, if that was
     /// looked at.

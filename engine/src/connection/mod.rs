@@ -161,9 +161,15 @@ impl Connection {
         }
     }
 
-    /// The connection had more to do than one round allows; here is its next one.
-    pub(crate) fn handle_turn<R: Ring>(&mut self, context: &mut Context<R>) {
+    /// The connection had more to do than one round allows; here is its next one. A last answer that was kept back leaves at
+    /// once, before any handler of this round is called.
+    pub(crate) fn handle_turn<R: Ring>(&mut self, context: &mut Context<R>) -> Fate {
+        let keeps_back = self.exchange.as_ref().is_some_and(|exchange| exchange.keeps_back);
+        if keeps_back && !self.socket.is_touched() && !context.ring.is_blocked() {
+            return self.handle_round_end(context);
+        }
         self.socket.touch(context);
+        Fate::Open
     }
 
     /// There are receive buffers again, as there were not since then.

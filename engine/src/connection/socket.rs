@@ -61,6 +61,10 @@ impl Socket {
         }
     }
 
+    pub(super) fn is_touched(&self) -> bool {
+        self.touched
+    }
+
     pub(super) fn untouch(&mut self) {
         self.touched = false;
     }

@@ -254,7 +254,8 @@ impl<R: Ring> Core<R> {
         let happened = !keys.is_empty();
         for key in keys.drain(..) {
             if let Some(connection) = self.connections.get_mut(key) {
-                connection.handle_turn(&mut self.context);
+                let fate = connection.handle_turn(&mut self.context);
+                self.remove_if(key, fate);
             }
         }
         self.put_off = keys;

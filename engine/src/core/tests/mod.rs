@@ -8,11 +8,14 @@ mod greed;
 #[cfg(feature = "layers")]
 mod layers;
 
+use std::cell::{Cell, RefCell};
+use std::os::fd::RawFd;
+
 use super::harness::{self, Harness, without_dates};
 use super::*;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
-use crate::ring::{Ended, Errno};
+use crate::ring::{Ended, Errno, Simulated};
 
 async fn service(request: Request) -> Response {
     match request.path() {
@@ -291,4 +294,39 @@ fn the_last_answer_is_not_lost_to_what_comes_behind_its_request() {
             );
         }
     }
+}
+
+/// However long a handler computes, the last answer of another connection, made in the round before, does not wait for it.
+#[test]
+fn a_last_answer_leaves_before_the_next_handler_is_called() {
+    harness::run(async || {
+        let watched = Rc::<RefCell<Option<(Simulated, RawFd)>>>::default();
+        let (watch, asked) = (Rc::clone(&watched), Rc::<Cell<bool>>::default());
+        let was_asked = Rc::clone(&asked);
+        let service = async move |request: Request| {
+            asked.set(asked.get() || request.path() == "/last");
+            match (request.path(), &*watch.borrow()) {
+                ("/look", Some((ring, client))) => String::from_utf8(ring.read(*client)).unwrap_or_default(),
+                _ => "answer".to_owned(),
+            }
+        };
+        let mut harness = Harness::new(service, |_| {});
+        let (leaving, staying) = (harness.ring.connect(), harness.ring.connect());
+        harness.ring.write(staying, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        harness.run(0).await;
+        harness.ring.read(staying);
+        *watched.borrow_mut() = Some((harness.ring.clone(), leaving));
+        harness
+            .ring
+            .write(leaving, b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        while !was_asked.get() {
+            harness.turn(0).await;
+        }
+        harness.ring.write(staying, b"GET /look HTTP/1.1\r\nHost: x\r\n\r\n");
+        let (seen, _) = harness.at(staying, 0).await;
+        assert!(
+            seen.contains("Connection: close") && seen.ends_with("answer"),
+            "{seen:?}"
+        );
+    });
 }
