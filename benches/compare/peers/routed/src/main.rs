@@ -19,8 +19,12 @@ fn main() -> Result<(), Error> {
     server.serve(move |_core| {
         Router::new()
             .get("/", async |_: Request| Response::text("Hello, World!"))
-            .get("/users/{id}", async |request: Request| request.param::<u64>("id").map(|id| id.to_string()))
-            .get("/files/{*path}", async |request: Request| request.param::<String>("path"))
+            .get("/users/{id}", async |request: Request| {
+                request.param::<u64>("id").map(|id| id.to_string())
+            })
+            .get("/files/{*path}", async |request: Request| {
+                request.param::<String>("path")
+            })
             .get("/metrics", Metrics::new(handle.clone()))
     })
 }
