@@ -257,6 +257,7 @@ impl Exchange {
             Stage::Ending if (self.linger || self.keeps_back) && !self.reset_at_end => {
                 // Before it is looked for what is unread: what comes now is answered by a reset, but the answer has left.
                 context.ring.finish_sending(socket.descriptor());
+                self.keeps_back = false;
                 let linger = self.linger || context.ring.has_unread(socket.descriptor());
                 if socket.ended || !linger {
                     return Fate::Closed;

@@ -330,3 +330,28 @@ fn a_last_answer_leaves_before_the_next_handler_is_called() {
         );
     });
 }
+
+/// RFC 9112 §9.6: a client that goes on sending behind the answer to a broken request is read for so long and no longer, even
+/// where there is always more to read.
+#[test]
+fn a_client_that_sends_on_without_end_is_cut() {
+    test(
+        |config| config.close_bytes_max = 10_000,
+        async |mut harness| {
+            let client = harness.ring.connect();
+            harness.ring.write(client, b"nonsense\r\n");
+            for turn in 0.. {
+                if harness.ring.is_closed(client) {
+                    break;
+                }
+                assert!(turn < 100, "the server reads on for ever");
+                for _ in 0..4 {
+                    harness.ring.write(client, &[b'x'; 1000]);
+                }
+                harness.turn(0).await;
+            }
+            let answer = String::from_utf8(harness.ring.read(client)).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
+        },
+    );
+}
