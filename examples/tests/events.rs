@@ -6,15 +6,15 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
+use support::browser;
 use support::client::{Chunked, Client};
 use support::process::Server;
 use support::procfs::allowed_cores;
 use support::{eventually, skip};
 
-const BROWSER: &str = "/usr/bin/chromium";
 /// How often the browser is looked at for five seconds: it takes its time to start.
 const BROWSER_LOOKS_MAX: usize = 12;
 
@@ -90,24 +90,8 @@ impl Browser {
     fn open(url: &str, name: &str) -> Browser {
         let profile = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&profile).unwrap();
-        let child = Command::new(BROWSER)
-            .args([
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-            ])
-            .args([
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-            ])
-            .arg(format!("--user-data-dir={}", profile.display()))
-            .args(["--remote-debugging-port=0", url])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+        let child = browser::command(&profile)
+            .arg(url)
             .process_group(0)
             .spawn()
             .expect("the browser can be started");
@@ -139,8 +123,8 @@ impl Drop for Browser {
 /// The page counts the events that it has seen in its title, which the browser tells.
 #[test]
 fn a_browser_listens() {
-    if !PathBuf::from(BROWSER).exists() {
-        return skip(&format!("{BROWSER} is not there to listen to events"));
+    if !PathBuf::from(browser::PROGRAM).exists() {
+        return skip(&format!("{} is not there to listen to events", browser::PROGRAM));
     }
     let server = start();
     let url = format!("http://{}/", server.address);

@@ -58,11 +58,17 @@ impl Families<'_, '_> {
             labelled.collect()
         })?;
         let help = "Bytes received from clients";
-        self.count_of("ringlane_received", help, Some(&Unit::Bytes), |core| {
-            core.bytes_received
-        })?;
+        self.single(
+            "ringlane_received",
+            help,
+            Some(&Unit::Bytes),
+            MetricType::Counter,
+            |core| core.bytes_received,
+        )?;
         let help = "Bytes handed to the system to be sent to clients";
-        self.count_of("ringlane_sent", help, Some(&Unit::Bytes), |core| core.bytes_sent)
+        self.single("ringlane_sent", help, Some(&Unit::Bytes), MetricType::Counter, |core| {
+            core.bytes_sent
+        })
     }
 
     fn latencies(&mut self) -> fmt::Result {
@@ -142,22 +148,13 @@ impl Families<'_, '_> {
         self.gauge("ringlane_buffers_resident", help, |core| core.pool_buffers_resident)?;
         let help = "Memory outside of the pool that holds the beginnings of long request heads";
         let unit = Some(&Unit::Bytes);
-        self.gauge_of("ringlane_long_heads", help, unit, |core| core.usage.head_bytes as u64)
+        self.single("ringlane_long_heads", help, unit, MetricType::Gauge, |core| {
+            core.usage.head_bytes as u64
+        })
     }
 
     fn count(&mut self, name: &str, help: &str, figure: impl Fn(&CoreMetrics) -> u64) -> fmt::Result {
-        self.count_of(name, help, None, figure)
-    }
-
-    fn count_of(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        figure: impl Fn(&CoreMetrics) -> u64,
-    ) -> fmt::Result {
-        let figures = |core: &CoreMetrics| vec![(None, figure(core))];
-        self.family(name, help, unit, MetricType::Counter, figures)
+        self.single(name, help, None, MetricType::Counter, figure)
     }
 
     fn labelled(&mut self, name: &str, help: &str, figures: impl Fn(&CoreMetrics) -> Vec<Labelled>) -> fmt::Result {
@@ -165,18 +162,19 @@ impl Families<'_, '_> {
     }
 
     fn gauge(&mut self, name: &str, help: &str, figure: impl Fn(&CoreMetrics) -> u64) -> fmt::Result {
-        self.gauge_of(name, help, None, figure)
+        self.single(name, help, None, MetricType::Gauge, figure)
     }
 
-    fn gauge_of(
+    /// A family of one figure per core.
+    fn single(
         &mut self,
         name: &str,
         help: &str,
         unit: Option<&Unit>,
+        kind: MetricType,
         figure: impl Fn(&CoreMetrics) -> u64,
     ) -> fmt::Result {
-        let figures = |core: &CoreMetrics| vec![(None, figure(core))];
-        self.family(name, help, unit, MetricType::Gauge, figures)
+        self.family(name, help, unit, kind, |core| vec![(None, figure(core))])
     }
 
     fn family(

@@ -1,6 +1,7 @@
 //! What the process-level tests share: starting examples, talking to them, and looking at them from outside.
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub mod browser;
 pub mod client;
 pub mod directory;
 pub mod frames;

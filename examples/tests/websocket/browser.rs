@@ -4,17 +4,17 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use crate::support::browser;
 use crate::support::client::Client;
 use crate::support::frames::{FIN, TEXT, WebSocket, frame, handshake};
 use crate::support::process::Server;
 use crate::support::{eventually, skip};
 
-const CHROMIUM: &str = "/usr/bin/chromium";
 /// How long the browser may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// What the page shows: the echo, how its connection was closed, and what the room said.
@@ -33,24 +33,8 @@ impl Browser {
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chromium-{}", std::process::id()));
         let _ = fs::remove_dir_all(&profile); // There may be none.
         fs::create_dir_all(&profile).expect("the directory can be made");
-        let mut child = Command::new(CHROMIUM)
-            .args([
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-            ])
-            .args([
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-            ])
-            .args(["--remote-debugging-port=0", "--remote-allow-origins=*"])
-            .arg(format!("--user-data-dir={}", profile.display()))
-            .arg(page)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+        let mut child = browser::command(&profile)
+            .args(["--remote-allow-origins=*", page])
             .stderr(Stdio::piped())
             .spawn()
             .ok()?;
@@ -103,7 +87,7 @@ impl Drop for Browser {
 
 #[test]
 fn a_browser_shows_the_echo_and_enters_the_room() {
-    if !Path::new(CHROMIUM).exists() {
+    if !Path::new(browser::PROGRAM).exists() {
         return skip("there is no chromium");
     }
     let server = Server::start("websocket", &[]);
