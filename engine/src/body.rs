@@ -55,6 +55,12 @@ impl Body {
         }
     }
 
+    /// Whether the request has none.
+    #[inline(always)]
+    pub(crate) fn is_none(&self) -> bool {
+        self.pipe.is_none()
+    }
+
     /// The length in bytes: 0 where the request has no body, none where it is sent in chunks of its own
     /// (RFC 9112 §7.1) and the length shows only at its end.
     pub fn length(&self) -> Option<u64> {

@@ -31,6 +31,12 @@ enum Storage {
 }
 
 impl Chunk {
+    /// Whether its bytes are the program's own.
+    #[inline(always)]
+    pub(crate) fn is_static(&self) -> bool {
+        matches!(self.0, Storage::Static(_))
+    }
+
     /// Cuts off the first `count` bytes.
     ///
     /// # Panics

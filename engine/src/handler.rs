@@ -1,11 +1,12 @@
 //! Calling a service: the first poll in place, in memory that is used again; only what stays pending is given away.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use crate::event::Event;
 use crate::request::Request;
@@ -18,20 +19,59 @@ pub(crate) trait Handler {
     /// The service's word on the size of this request's body.
     fn body_bytes_max(&self, request: &Request) -> Option<u64>;
 
-    /// Calls the service and polls it once. A response that is there at once is put into `response`, which saves it from being
-    /// moved through what is in between.
-    fn start(&mut self, request: Request, response: &mut Option<Response>) -> Started;
+    /// Calls the service and polls it once. A response that is there at once lies in [`Handler::answer`].
+    fn start(&mut self, request: Request) -> Started;
+
+    /// Where the service's calls leave their responses.
+    fn answer(&self) -> &Answer;
 
     /// Tells the service of an event, and contains its panics.
     fn handle_event(&self, event: &Event<'_>);
 }
 
+/// Where the calls of a core leave their responses: one place for all of them, as each response is used before the next call
+/// is polled. It is written by the call and used where it lies, since copying what has just been written in smaller pieces
+/// stalls the processor.
+#[derive(Clone, Default)]
+pub(crate) struct Answer(Rc<RefCell<Option<Response>>>);
+
+impl Answer {
+    #[inline(always)]
+    fn put(&self, response: Response) {
+        let mut place = self.0.borrow_mut();
+        debug_assert!(place.is_none(), "a response is used before the next one is there");
+        // So there is nothing to be dropped, which an assignment would look for with the response in its hands.
+        std::mem::forget(place.replace(response));
+    }
+
+    /// Uses the response that a call has left, and lets go of it.
+    #[inline(always)]
+    pub(crate) fn consume(&self, consume: impl FnOnce(&mut Response)) {
+        let mut place = self.0.borrow_mut();
+        if let Some(response) = &mut *place {
+            consume(response);
+        }
+        match &*place {
+            Some(response) if response.owns_nothing() => std::mem::forget(place.take()),
+            _ => *place = None,
+        }
+    }
+
+    fn take(&self) -> Option<Response> {
+        self.0.borrow_mut().take()
+    }
+}
+
 /// A call after its first poll.
 pub(crate) enum Started {
-    Ended,
+    /// Its response lies in the [`Answer`].
+    Ready,
     Panicked,
-    Pending(Pin<Box<dyn Future<Output = Response>>>),
+    Pending(Call),
 }
+
+/// A call that leaves its response in the [`Answer`].
+pub(crate) type Call = Pin<Box<dyn Future<Output = ()>>>;
 
 /// How a call ended.
 #[derive(Debug)]
@@ -42,16 +82,25 @@ pub(crate) enum Outcome {
 
 /// Makes the handler of a service. `make` only names the call's future type, which no type can spell.
 pub(crate) fn handler<S: Service>(service: S) -> Box<dyn Handler> {
-    let make = |service: Rc<S>, request| async move { service.call(request).await };
+    let make = |served: Rc<Served<S>>, request| async move { served.answer.put(served.service.call(request).await) };
     Box::new(ServiceHandler {
-        service: Rc::new(service),
+        served: Rc::new(Served {
+            service,
+            answer: Answer::default(),
+        }),
         make,
         place: Place(None),
     })
 }
 
+/// A service, and where its calls leave their responses.
+struct Served<S> {
+    service: S,
+    answer: Answer,
+}
+
 struct ServiceHandler<S, M, F> {
-    service: Rc<S>,
+    served: Rc<Served<S>>,
     make: M,
     place: Place<F>,
 }
@@ -59,25 +108,33 @@ struct ServiceHandler<S, M, F> {
 impl<S, M, F> Handler for ServiceHandler<S, M, F>
 where
     S: Service,
-    M: Fn(Rc<S>, Request) -> F,
-    F: Future<Output = Response> + 'static,
+    M: Fn(Rc<Served<S>>, Request) -> F,
+    F: Future<Output = ()> + 'static,
 {
     fn body_bytes_max(&self, request: &Request) -> Option<u64> {
-        self.service.body_bytes_max(request)
+        self.served.service.body_bytes_max(request)
     }
 
-    fn start(&mut self, request: Request, response: &mut Option<Response>) -> Started {
-        let (make, service) = (&self.make, &self.service);
-        match self.place.poll(|| make(Rc::clone(service), request), response) {
-            Polled::Ready => Started::Ended,
+    fn start(&mut self, request: Request) -> Started {
+        let (make, served) = (&self.make, &self.served);
+        match self.place.poll(|| make(Rc::clone(served), request)) {
+            Polled::Ready => Started::Ready,
             Polled::Pending(call) => Started::Pending(call),
-            Polled::Panicked => Started::Panicked,
+            Polled::Panicked => {
+                // Where the call ended and its drop panicked, there is a response all the same.
+                drop(self.served.answer.take());
+                Started::Panicked
+            }
         }
+    }
+
+    fn answer(&self) -> &Answer {
+        &self.served.answer
     }
 
     fn handle_event(&self, event: &Event<'_>) {
         // The panic's message has been printed, and nothing depends on what the service makes of it.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.service.handle_event(event)));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.served.service.handle_event(event)));
     }
 }
 
@@ -91,25 +148,24 @@ enum Polled<F> {
     Panicked,
 }
 
-impl<F: Future> Place<F> {
+impl<F: Future<Output = ()>> Place<F> {
     /// Polls a future once, and drops it where that was all. It is made where it is polled: moving it there would copy all the
     /// room that it has for its later states.
     #[inline(always)]
-    fn poll(&mut self, make: impl FnOnce() -> F, output: &mut Option<F::Output>) -> Polled<F> {
+    fn poll(&mut self, make: impl FnOnce() -> F) -> Polled<F> {
         let mut place = self.0.take().unwrap_or_else(Box::new_uninit);
-        debug_assert!(output.is_none());
         place.write(make());
+        let mut is_dropped = false;
         let is_ready = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: the future was written just above. It is boxed and is not moved from here on until it is dropped in
             // place, here or below, or the box is given away as a pinned one.
             let future = unsafe { Pin::new_unchecked(place.assume_init_mut()) };
-            let Poll::Ready(ready) = future.poll(&mut Context::from_waker(Waker::noop())) else {
+            if future.poll(&mut Context::from_waker(Waker::noop())).is_pending() {
                 return false;
-            };
-            // There is nothing to be dropped, which an assignment would look for with the output in its hands.
-            std::mem::forget(output.replace(ready));
+            }
+            is_dropped = true;
             // SAFETY: the future is initialised, is dropped here once, and is not used again: the memory is kept as
-            // uninitialised. Where its drop panics, it counts as dropped all the same; then there is an output.
+            // uninitialised. Where its drop panics, it counts as dropped all the same.
             unsafe { place.assume_init_drop() };
             true
         }));
@@ -121,9 +177,8 @@ impl<F: Future> Place<F> {
             // SAFETY: the future is initialised and, having returned `Pending`, has not been dropped.
             Ok(false) => Polled::Pending(Box::into_pin(unsafe { place.assume_init() })),
             Err(_) => {
-                if output.take().is_none() {
-                    // SAFETY: without an output the poll has panicked: the future is initialised and not yet dropped, and is
-                    // not used again.
+                if !is_dropped {
+                    // SAFETY: the poll has panicked: the future is initialised and not yet dropped, and is not used again.
                     let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { place.assume_init_drop() }));
                     drop(dropped); // A second panic says nothing new.
                 }
@@ -135,8 +190,12 @@ impl<F: Future> Place<F> {
 }
 
 /// A pending call to its end.
-pub(crate) async fn finish(call: Pin<Box<dyn Future<Output = Response>>>) -> Outcome {
-    Contained::new(call).await.map_or(Outcome::Panicked, Outcome::Response)
+pub(crate) async fn finish(call: Call, answer: Answer) -> Outcome {
+    let ended = Contained::new(call).await;
+    match (ended, answer.take()) {
+        (Ok(()), Some(response)) => Outcome::Response(response),
+        _ => Outcome::Panicked,
+    }
 }
 
 #[cfg(test)]
@@ -155,48 +214,38 @@ mod tests {
         }
     }
 
-    async fn call(drops: &Cell<u32>, pending: bool, panics: bool, drop_panics: bool) -> usize {
+    async fn call(drops: &Cell<u32>, lies_at: &Cell<usize>, pending: bool, panics: bool, drop_panics: bool) {
         let held = Dropped(drops, drop_panics);
         if pending {
             std::future::pending::<()>().await;
         }
         assert!(!panics, "expected by the test");
-        (&raw const held).addr()
+        lies_at.set((&raw const held).addr());
     }
 
     #[test]
     fn ready_calls_share_one_place_and_pending_ones_take_theirs_along() {
-        let drops = Cell::new(0);
+        let (drops, lies_at) = (Cell::new(0), Cell::new(0));
         let mut place = Place(None);
-        let mut poll = |pending, panics, drop_panics| {
-            let mut output = None;
-            let polled = place.poll(|| call(&drops, pending, panics, drop_panics), &mut output);
-            (polled, output)
-        };
-        let (Polled::Ready, Some(first)) = poll(false, false, false) else {
-            panic!("not ready")
-        };
-        let (Polled::Ready, Some(second)) = poll(false, false, false) else {
-            panic!("not ready")
-        };
-        assert_eq!((first, drops.get()), (second, 2));
-        let (Polled::Pending(taken), None) = poll(true, false, false) else {
+        let mut poll = |pending, panics, drop_panics| place.poll(|| call(&drops, &lies_at, pending, panics, drop_panics));
+        assert!(matches!(poll(false, false, false), Polled::Ready));
+        let first = lies_at.get();
+        assert!(matches!(poll(false, false, false), Polled::Ready));
+        assert_eq!((first, drops.get()), (lies_at.get(), 2));
+        let Polled::Pending(taken) = poll(true, false, false) else {
             panic!("not pending")
         };
-        let (Polled::Ready, Some(third)) = poll(false, false, false) else {
-            panic!("not ready")
-        };
+        assert!(matches!(poll(false, false, false), Polled::Ready));
+        let third = lies_at.get();
         assert_ne!(first, third);
         assert_eq!(drops.get(), 3);
         drop(taken);
         assert_eq!(drops.get(), 4);
-        assert!(matches!(poll(false, true, false), (Polled::Panicked, None)));
+        assert!(matches!(poll(false, true, false), Polled::Panicked));
         assert_eq!(drops.get(), 5);
-        assert!(matches!(poll(false, false, true), (Polled::Panicked, None)));
+        assert!(matches!(poll(false, false, true), Polled::Panicked));
         assert_eq!(drops.get(), 6);
-        let (Polled::Ready, Some(fourth)) = poll(false, false, false) else {
-            panic!("not ready")
-        };
-        assert_eq!(third, fourth);
+        assert!(matches!(poll(false, false, false), Polled::Ready));
+        assert_eq!(third, lies_at.get());
     }
 }

@@ -78,6 +78,12 @@ impl Request {
         }
     }
 
+    /// Has it hold its head's bytes as a copy, and not the buffer that they were received in.
+    #[cold]
+    pub(crate) fn copy_bytes(&mut self) {
+        self.inner.bytes = self.inner.bytes.to_vec().into();
+    }
+
     /// How long its body is.
     pub(crate) fn framing(&self) -> Framing {
         self.inner.head.framing()
@@ -172,7 +178,9 @@ impl Drop for Request {
         // SAFETY: this is the only place that takes it, and nothing uses the request afterwards.
         let mut inner = unsafe { ManuallyDrop::take(&mut self.inner) };
         inner.bytes = Chunk::default();
-        inner.body = Body::default();
+        if !inner.body.is_none() {
+            inner.body = Body::default();
+        }
         #[cfg(feature = "router")]
         inner.extras.clear();
         if let Some(shared) = inner.shared.take() {

@@ -322,6 +322,14 @@ impl Response {
         self.error.as_ref().map(|failure| &*failure.0)
     }
 
+    /// Whether dropping it would do nothing, as with most that have been sent.
+    #[inline(always)]
+    pub(crate) fn owns_nothing(&self) -> bool {
+        matches!(&self.body, ResponseBody::Whole(chunk) if chunk.is_static())
+            && self.lines.fields.is_unallocated()
+            && self.error.is_none()
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.lines.status

@@ -28,7 +28,9 @@ pub(crate) struct Shared {
     inbox: RefCell<Vec<(Key, News)>>,
     /// Wakes the loop's task while it is parked; taken with the first news.
     parked: Cell<Option<Waker>>,
-    /// The memory of requests that are over.
+    /// The memory of the request that was over last: one at a time is made, unless their handlers wait.
+    spare_request: Cell<Option<Box<request::Inner>>>,
+    /// That of others.
     #[expect(clippy::vec_box, reason = "the box is what a request is moved as")]
     spare_requests: RefCell<Vec<Box<request::Inner>>>,
     /// The generation and socket of each connection's slot; the socket is -1 where there is none.
@@ -67,12 +69,26 @@ impl Shared {
     }
 
     /// The memory of a request that is over, if there is any.
+    #[inline(always)]
     pub(crate) fn take_request(&self) -> Option<Box<request::Inner>> {
+        self.spare_request.take().or_else(|| self.take_another_request())
+    }
+
+    #[cold]
+    fn take_another_request(&self) -> Option<Box<request::Inner>> {
         self.spare_requests.borrow_mut().pop()
     }
 
     /// Keeps a request's memory for its next use.
+    #[inline(always)]
     pub(crate) fn recycle_request(&self, inner: Box<request::Inner>) {
+        if let Some(another) = self.spare_request.replace(Some(inner)) {
+            self.recycle_another_request(another);
+        }
+    }
+
+    #[cold]
+    fn recycle_another_request(&self, inner: Box<request::Inner>) {
         let mut spares = self.spare_requests.borrow_mut();
         if spares.len() < SPARE_REQUESTS_MAX {
             spares.push(inner);

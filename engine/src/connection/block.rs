@@ -30,7 +30,6 @@ impl Block {
     }
 
     /// Appends bytes by copying them; false where there is no room for all of them.
-    #[inline]
     pub(super) fn copy(&mut self, bytes: &[u8]) -> bool {
         match self {
             Block::Pooled(buffer) => buffer.extend_from_slice(bytes).is_ok(),
@@ -44,33 +43,33 @@ impl Block {
         }
     }
 
-    /// Appends a response's head; false where there is no room for all of it.
-    #[inline]
-    pub(super) fn encode(&mut self, head: &response::Head<'_>) -> bool {
+    /// Appends a response: its head, and a short body behind it; false where there is no room for all of it.
+    #[inline(always)]
+    pub(super) fn copy_response(&mut self, head: &response::Head<'_>, body: &[u8]) -> bool {
         match self {
             Block::Pooled(buffer) => {
-                let encoded = response::encode(head, buffer.spare_mut());
+                let encoded = response::encode_whole(head, body, buffer.spare_mut());
                 if let Some(length) = encoded {
                     buffer.advance(length);
                 }
                 encoded.is_some()
             }
-            Block::Heap(_) => self.encode_elsewhere(*head),
+            Block::Heap(_) => false,
         }
     }
 
-    /// The same, apart from the way that most heads take.
-    #[cold]
-    pub(super) fn encode_elsewhere(&mut self, head: response::Head<'_>) -> bool {
-        let heap = match self {
-            Block::Pooled(_) => return self.encode(&head),
-            Block::Heap(heap) => heap,
-        };
-        let start = heap.len();
-        heap.resize(heap.capacity(), 0);
-        let encoded = response::encode(&head, &mut heap[start..]);
-        heap.truncate(start + encoded.unwrap_or(0));
-        encoded.is_some()
+    /// Appends a response's head, whatever the block is; false where there is no room for all of it.
+    pub(super) fn encode(&mut self, head: &response::Head<'_>) -> bool {
+        match self {
+            Block::Pooled(_) => self.copy_response(head, b""),
+            Block::Heap(heap) => {
+                let start = heap.len();
+                heap.resize(heap.capacity(), 0);
+                let encoded = response::encode(head, &mut heap[start..]);
+                heap.truncate(start + encoded.unwrap_or(0));
+                encoded.is_some()
+            }
+        }
     }
 
     /// What has been gathered, to be sent.

@@ -95,7 +95,7 @@ impl Input {
     /// Takes the next head and its bytes, where it lies whole within one buffer and is plainly valid: it is not copied.
     /// Otherwise [`Input::take_head`] knows more.
     #[inline(always)]
-    pub(super) fn take_plain_head(&mut self, limits: &Limits, supply: &Supply) -> Option<(Head, Chunk)> {
+    pub(super) fn take_plain_head(&mut self, limits: &Limits) -> Option<(Head, View)> {
         if !self.partial.is_empty() {
             return None;
         }
@@ -106,7 +106,7 @@ impl Input {
         } else {
             self.pieces.pop_front()?
         };
-        Some((head, supply.pass_on(bytes)))
+        Some((head, bytes))
     }
 
     /// Takes the next head and its bytes, where it is complete. One that is refused stays, and is what the input begins with.
@@ -115,8 +115,8 @@ impl Input {
         limits: &Limits,
         supply: &mut Supply,
     ) -> Result<Option<(Head, Chunk)>, HeadError> {
-        if let Some(taken) = self.take_plain_head(limits, supply) {
-            return Ok(Some(taken));
+        if let Some((head, bytes)) = self.take_plain_head(limits) {
+            return Ok(Some((head, supply.pass_on(bytes))));
         }
         while let Some(piece) = self.pieces.front_mut() {
             let before = self.partial.len();

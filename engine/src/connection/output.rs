@@ -37,32 +37,37 @@ impl Output {
         }
     }
 
-    /// Appends a response's head.
-    #[inline]
-    pub(super) fn push_head(&mut self, head: &response::Head<'_>, supply: &mut Supply) {
+    /// Appends a response: its head, and its body behind it, which is taken only where it is too long to be copied.
+    #[inline(always)]
+    pub(super) fn push_response(&mut self, head: &response::Head<'_>, body: &mut Chunk, supply: &mut Supply) {
         let open = self.open.get_or_insert_with(|| Block::new(supply));
-        if !open.encode(head) {
-            self.push_head_elsewhere(*head, supply);
+        if body.len() > COPY_BYTES_MAX || !open.copy_response(head, body) {
+            self.push_response_apart(*head, body, supply);
         }
     }
 
-    /// Appends a head that does not fit into the rest of the block. It takes a copy: a reference would have the head in memory
-    /// wherever it fits, too.
+    /// The same, piece by piece. It takes a copy of the head: a reference would have it in memory wherever it fits, too.
     #[cold]
-    fn push_head_elsewhere(&mut self, head: response::Head<'_>, supply: &mut Supply) {
-        if self.open_another(supply).encode_elsewhere(head) {
+    fn push_response_apart(&mut self, head: response::Head<'_>, body: &mut Chunk, supply: &mut Supply) {
+        self.push_head(&head, supply);
+        self.push(std::mem::take(body), supply);
+    }
+
+    /// Appends a response's head.
+    pub(super) fn push_head(&mut self, head: &response::Head<'_>, supply: &mut Supply) {
+        let open = self.open.get_or_insert_with(|| Block::new(supply));
+        if open.encode(head) || self.open_another(supply).encode(head) {
             return;
         }
         // Longer than a whole block: a head of its own.
-        let mut bytes = vec![0; response::encoded_bytes_max(&head)];
-        let length = response::encode(&head, &mut bytes).unwrap_or(0);
+        let mut bytes = vec![0; response::encoded_bytes_max(head)];
+        let length = response::encode(head, &mut bytes).unwrap_or(0);
         debug_assert!(length > 0, "a head is longer than its bound");
         bytes.truncate(length);
         self.push_in_place(bytes.into(), supply);
     }
 
     /// Appends a piece of a body: copied where it is short, else in place.
-    #[inline]
     pub(super) fn push(&mut self, chunk: Chunk, supply: &mut Supply) {
         if chunk.len() > COPY_BYTES_MAX || !self.copy(&chunk, supply) {
             self.push_in_place(chunk, supply);
@@ -121,7 +126,6 @@ impl Output {
         self.sealed = Some(rest);
     }
 
-    #[inline]
     fn copy(&mut self, bytes: &[u8], supply: &mut Supply) -> bool {
         if let Some(open) = &mut self.open
             && open.copy(bytes)

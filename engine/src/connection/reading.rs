@@ -88,8 +88,14 @@ impl Exchange {
         if self.held_back {
             return false;
         }
-        let request = match self.input.take_plain_head(&context.limits.head, &context.supply) {
-            Some((head, bytes)) => self.admit(head, bytes, socket, context),
+        let request = match self.input.take_plain_head(&context.limits.head) {
+            Some((head, bytes)) => {
+                let mut request = self.admit(head, bytes.into(), socket, context);
+                if context.supply.is_short() {
+                    request.copy_bytes();
+                }
+                request
+            }
             None => match self.read_other_head(socket, context) {
                 Ok(request) => request,
                 Err(goes_on) => return goes_on,
@@ -181,19 +187,18 @@ impl Exchange {
         } else if !self.open_body(framing, &mut request, socket, context) {
             return;
         }
-        let mut response = None;
-        match context.handler.start(request, &mut response) {
-            Started::Ended => {
-                if let Some(response) = response {
-                    self.respond(response, socket, context);
-                }
+        match context.handler.start(request) {
+            Started::Ready => {
+                let answer = context.handler.answer().clone();
+                answer.consume(|response| self.respond(response, socket, context));
             }
             Started::Panicked => self.conclude(Outcome::Panicked, socket, context),
             Started::Pending(call) => {
                 self.stage = Stage::Handling;
                 let (shared, key) = (Rc::clone(&context.shared), socket.key);
+                let answer = context.handler.answer().clone();
                 self.task = Some(task::spawn(&context.shared, async move {
-                    let outcome = handler::finish(call).await;
+                    let outcome = handler::finish(call, answer).await;
                     shared.tell(key, News::Finished(outcome));
                 }));
             }

@@ -9,7 +9,7 @@ use super::exchange::{Coding, Exchange, Inbound, Outbound, Stage};
 use super::socket::Socket;
 use crate::body::BodyError;
 use crate::chunk::Chunk;
-use crate::context::Context;
+use crate::context::{Clock, Context};
 use crate::event::Event;
 use crate::handler::Outcome;
 use crate::pipe::{End, Pipe};
@@ -22,7 +22,7 @@ impl Exchange {
     /// The handler has come to an end.
     pub(super) fn conclude<R: Ring>(&mut self, outcome: Outcome, socket: &mut Socket, context: &mut Context<R>) {
         match outcome {
-            Outcome::Response(response) => self.respond(response, socket, context),
+            Outcome::Response(mut response) => self.respond(&mut response, socket, context),
             Outcome::Panicked => {
                 context.report(&Event::HandlerPanicked);
                 self.drop_pipes(BodyError::Closed);
@@ -31,32 +31,38 @@ impl Exchange {
         }
     }
 
-    /// Queues a response, or its head where its body is still to be made.
-    pub(super) fn respond<R: Ring>(&mut self, response: Response, socket: &mut Socket, context: &mut Context<R>) {
+    /// Queues a response, or its head where its body is still to be made. It is used where it lies: copied, it would be read
+    /// while it is still on its way to memory.
+    pub(super) fn respond<R: Ring>(&mut self, response: &mut Response, socket: &mut Socket, context: &mut Context<R>) {
         self.request.keep_alive &= !response.close && !context.draining;
-        if self.inbound.is_some() && self.leaves_too_much(&response, context) {
+        if self.inbound.is_some() && self.leaves_too_much(response, context) {
             self.request.keep_alive = false;
         }
-        // The lines are used where they are: copied, they would be read while they are still on their way to memory.
-        let lines = &response.lines;
-        match response.body {
-            ResponseBody::Whole(chunk) => self.respond_whole(lines, chunk, context),
+        match &mut response.body {
+            ResponseBody::Whole(chunk) => self.respond_whole(&response.lines, chunk, context),
+            _ => self.respond_otherwise(response, socket, context),
+        }
+    }
+
+    /// Queues the head of a response whose body is still to be made, or that changes the protocol.
+    #[inline(never)]
+    fn respond_otherwise<R: Ring>(&mut self, response: &mut Response, socket: &mut Socket, context: &mut Context<R>) {
+        let body = std::mem::replace(&mut response.body, ResponseBody::Whole(Chunk::default()));
+        match body {
+            ResponseBody::Whole(_) => {}
             ResponseBody::Stream { stream, length } => {
-                self.respond_stream(lines, stream, length, response.ends_on_stop, socket, context);
+                self.respond_stream(&response.lines, stream, length, response.ends_on_stop, socket, context);
             }
             ResponseBody::Upgrade {
                 protocol,
                 run: Some(run),
             } if self.is_offered(protocol.as_str()) && self.inbound.is_none() => {
-                self.respond_upgrade(lines, protocol, run, socket, context);
+                self.respond_upgrade(&response.lines, protocol, run, socket, context);
             }
             // RFC 9110 §15.5.22: what was not asked for cannot be switched to, only named.
             ResponseBody::Upgrade { protocol, .. } => {
-                let lines = Lines {
-                    status: StatusCode::UPGRADE_REQUIRED,
-                    ..response.lines
-                };
-                self.push_head(&lines, Framing::Length(0), Some(protocol), context);
+                response.lines.status = StatusCode::UPGRADE_REQUIRED;
+                self.push_head(&response.lines, Framing::Length(0), Some(protocol), context);
                 self.stage = Stage::Discarding;
             }
         }
@@ -91,18 +97,22 @@ impl Exchange {
                 .is_some_and(|bytes| bytes > context.limits.discard_bytes_max)
     }
 
-    #[inline]
-    fn respond_whole<R>(&mut self, lines: &Lines, chunk: Chunk, context: &mut Context<R>) {
+    #[inline(always)]
+    fn respond_whole<R>(&mut self, lines: &Lines, body: &mut Chunk, context: &mut Context<R>) {
         let bodiless = is_bodiless(lines.status);
         let framing = if bodiless {
             Framing::None
         } else {
-            Framing::Length(chunk.len() as u64)
+            Framing::Length(body.len() as u64)
         };
-        self.push_head(lines, framing, None, context);
-        if !bodiless && !self.request.head_only && !chunk.is_empty() {
-            self.output.push(chunk, &mut context.supply);
-        }
+        let mut nothing = Chunk::default();
+        let body = match bodiless || self.request.head_only {
+            true => &mut nothing,
+            false => body,
+        };
+        let head = self.head(lines, framing, None, &context.clock);
+        context.counters.count_response(lines.status, &mut self.began);
+        self.output.push_response(&head, body, &mut context.supply);
         self.stage = Stage::Discarding;
         if self.inbound.is_none() && self.request.keep_alive {
             self.turn_to_next();
@@ -294,7 +304,7 @@ impl Exchange {
         self.stage = Stage::Ending;
     }
 
-    #[inline]
+    /// Queues the head of a response alone.
     fn push_head<R>(
         &mut self,
         lines: &Lines,
@@ -302,23 +312,34 @@ impl Exchange {
         upgrade: Option<FieldValue<'static>>,
         context: &mut Context<R>,
     ) {
-        let persistence = match self.request.keep_alive {
-            _ if lines.status == StatusCode::SWITCHING_PROTOCOLS => Persistence::Upgrade,
-            false => Persistence::Close,
-            true if self.request.is_1_0 => Persistence::KeepAliveExplicit,
-            true => Persistence::KeepAlive,
-        };
-        let head = response::Head {
+        let head = self.head(lines, framing, upgrade, &context.clock);
+        context.counters.count_response(lines.status, &mut self.began);
+        self.output.push_head(&head, &mut context.supply);
+    }
+
+    /// A response's head: what the response says of its own, and what the connection adds.
+    #[inline(always)]
+    fn head<'a>(
+        &self,
+        lines: &'a Lines,
+        framing: Framing,
+        upgrade: Option<FieldValue<'static>>,
+        clock: &'a Clock,
+    ) -> response::Head<'a> {
+        response::Head {
             status: lines.status,
             content_type: lines.content_type,
             fields: lines.fields.as_bytes(),
             framing,
-            persistence,
+            persistence: match self.request.keep_alive {
+                _ if lines.status == StatusCode::SWITCHING_PROTOCOLS => Persistence::Upgrade,
+                false => Persistence::Close,
+                true if self.request.is_1_0 => Persistence::KeepAliveExplicit,
+                true => Persistence::KeepAlive,
+            },
             upgrade,
-            date: context.clock.date(),
-        };
-        context.counters.count_response(lines.status, &mut self.began);
-        self.output.push_head(&head, &mut context.supply);
+            date: clock.date(),
+        }
     }
 }
 

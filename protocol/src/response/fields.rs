@@ -46,6 +46,13 @@ impl FieldLines {
         Self { lines: Vec::new() }
     }
 
+    /// Whether it has never held a line: there is no memory to be freed.
+    #[inline]
+    #[must_use]
+    pub const fn is_unallocated(&self) -> bool {
+        self.lines.capacity() == 0
+    }
+
     /// Adds a line; spaces and tabs around the value are left out (RFC 9110 §5.5).
     ///
     /// # Errors

@@ -130,24 +130,31 @@ fn value_bytes(value: Option<FieldValue<'_>>) -> usize {
 ///
 /// It is always a response of HTTP/1.1, whatever the client speaks (RFC 9110 §6.2), and always has a Date (§6.6.1).
 #[must_use]
-#[inline]
 pub fn encode(head: &Head<'_>, out: &mut [u8]) -> Option<usize> {
+    encode_whole(head, b"", out)
+}
+
+/// [`encode`] with a short body behind the head; returns the length of both.
+///
+/// It is inlined, for one place in a program: most responses are written here, and straight from where their parts lie.
+#[inline(always)]
+#[must_use]
+pub fn encode_whole(head: &Head<'_>, body: &[u8], out: &mut [u8]) -> Option<usize> {
     let bytes = out.len();
     let mut writer = Writer { rest: out };
-    if head.status == StatusCode::OK {
+    let is_framed = if head.status == StatusCode::OK {
         write_ok_and_date(&mut writer, head.date)?;
+        true
     } else {
-        write_status_line(&mut writer, head.status)?;
-        writer.put(b"Date: ")?;
-        writer.put(head.date)?;
-        writer.put(b"\r\n")?;
-    }
+        write_status_line_and_date(&mut writer, head)?;
+        has_framing(head.status)
+    };
     if let Some(content_type) = head.content_type {
         writer.put(b"Content-Type: ")?;
         writer.put_slice(content_type.as_str().as_bytes())?;
         writer.put(b"\r\n")?;
     }
-    if has_framing(head.status) {
+    if is_framed {
         write_framing(&mut writer, head.framing)?;
     }
     if head.persistence != Persistence::KeepAlive || head.upgrade.is_some() {
@@ -157,6 +164,7 @@ pub fn encode(head: &Head<'_>, out: &mut [u8]) -> Option<usize> {
         writer.put_slice(head.fields)?;
     }
     writer.put(b"\r\n")?;
+    writer.put_slice(body)?;
     Some(bytes - writer.rest.len())
 }
 
@@ -185,15 +193,21 @@ impl Writer<'_> {
 }
 
 /// Copies to a place of the same length: what most values are long in two moves that may overlap, without a call.
-#[inline]
+#[inline(always)]
 fn copy(bytes: &[u8], place: &mut [u8]) {
-    const HALF: usize = 16;
-    if let (HALF..=32, Some(first), Some(last)) = (bytes.len(), bytes.first_chunk::<HALF>(), bytes.last_chunk::<HALF>())
-    {
-        place[..HALF].copy_from_slice(first);
-        place[bytes.len() - HALF..].copy_from_slice(last);
-    } else {
-        place.copy_from_slice(bytes);
+    match bytes.len() {
+        8..16 => copy_ends::<8>(bytes, place),
+        16..=32 => copy_ends::<16>(bytes, place),
+        _ => place.copy_from_slice(bytes),
+    }
+}
+
+/// Copies the first and the last `N` bytes, which are all where there are at most twice as many.
+#[inline(always)]
+fn copy_ends<const N: usize>(bytes: &[u8], place: &mut [u8]) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {
+        place[..N].copy_from_slice(first);
+        place[bytes.len() - N..].copy_from_slice(last);
     }
 }
 
@@ -206,6 +220,15 @@ fn write_ok_and_date(writer: &mut Writer<'_>, date: &[u8; 29]) -> Option<()> {
     place[52..].copy_from_slice(b"\r\n");
     writer.rest = rest;
     Some(())
+}
+
+/// The same for any status.
+#[inline(never)]
+fn write_status_line_and_date(writer: &mut Writer<'_>, head: &Head<'_>) -> Option<()> {
+    write_status_line(writer, head.status)?;
+    writer.put(b"Date: ")?;
+    writer.put(head.date)?;
+    writer.put(b"\r\n")
 }
 
 /// RFC 9112 §4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`.
