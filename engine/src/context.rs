@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::connection::{Exchange, Terms};
 use crate::counters::Counters;
 use crate::event::Event;
-use crate::handler::Handler;
+use crate::handler::{Answer, Handler};
 use crate::shared::Shared;
 use crate::supply::Supply;
 use crate::timers::{Millis, Timers};
@@ -26,6 +26,8 @@ pub(crate) struct Context<R> {
     pub(crate) supply: Supply,
     pub(crate) timers: Timers,
     pub(crate) handler: Box<dyn Handler>,
+    /// Where the handler's calls leave their responses.
+    pub(crate) answer: Answer,
     pub(crate) shared: Rc<Shared>,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
@@ -58,6 +60,7 @@ impl<R> Context<R> {
             ring,
             supply: Supply::new(pool),
             timers: Timers::new(),
+            answer: handler.answer().clone(),
             handler,
             shared,
             limits: Limits::new(config),

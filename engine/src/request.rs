@@ -54,27 +54,34 @@ pub(crate) struct Inner {
     extras: Extras,
 }
 
+impl Default for Inner {
+    /// Memory for requests.
+    fn default() -> Inner {
+        Inner {
+            head: Head::EMPTY,
+            bytes: Chunk::default(),
+            body: Body::default(),
+            key: Key::from_parts(0, 0),
+            shared: None,
+            #[cfg(feature = "router")]
+            extras: Extras::default(),
+        }
+    }
+}
+
 impl Request {
+    /// Makes a request in memory of [`Shared::take_request`], which was taken before there was a head: so the head and its
+    /// bytes go from where they were found to where they stay, by way of registers.
     #[inline(always)]
-    pub(crate) fn new(head: Head, bytes: Chunk, key: Key, shared: &Rc<Shared>) -> Request {
-        let inner = match shared.take_request() {
-            Some(mut inner) => {
-                (inner.head, inner.bytes, inner.key) = (head, bytes, key);
-                inner.shared = Some(Rc::clone(shared));
-                inner
-            }
-            None => Box::new(Inner {
-                head,
-                bytes,
-                body: Body::default(),
-                key,
-                shared: Some(Rc::clone(shared)),
-                #[cfg(feature = "router")]
-                extras: Extras::default(),
-            }),
-        };
+    pub(crate) fn new(mut memory: Box<Inner>, head: Head, bytes: Chunk, key: Key, shared: &Rc<Shared>) -> Request {
+        debug_assert!(memory.bytes.is_empty() && memory.shared.is_none(), "it was given back empty");
+        memory.head = head;
+        // There is nothing to be dropped, which an assignment would look for.
+        std::mem::forget(std::mem::replace(&mut memory.bytes, bytes));
+        memory.key = key;
+        std::mem::forget(memory.shared.replace(Rc::clone(shared)));
         Request {
-            inner: ManuallyDrop::new(inner),
+            inner: ManuallyDrop::new(memory),
         }
     }
 

@@ -68,15 +68,18 @@ impl Shared {
         !self.inbox.borrow().is_empty()
     }
 
-    /// The memory of a request that is over, if there is any.
+    /// Memory for a request: that of one that is over, if there is any.
     #[inline(always)]
-    pub(crate) fn take_request(&self) -> Option<Box<request::Inner>> {
-        self.spare_request.take().or_else(|| self.take_another_request())
+    pub(crate) fn take_request(&self) -> Box<request::Inner> {
+        match self.spare_request.take() {
+            Some(inner) => inner,
+            None => self.take_another_request(),
+        }
     }
 
     #[cold]
-    fn take_another_request(&self) -> Option<Box<request::Inner>> {
-        self.spare_requests.borrow_mut().pop()
+    fn take_another_request(&self) -> Box<request::Inner> {
+        self.spare_requests.borrow_mut().pop().unwrap_or_default()
     }
 
     /// Keeps a request's memory for its next use.

@@ -37,20 +37,21 @@ impl Output {
         }
     }
 
-    /// Appends a response: its head, and its body behind it, which is taken only where it is too long to be copied.
+    /// Appends a response by copying it, head and body; false where its body is long, or there is no room for all of it.
     #[inline(always)]
-    pub(super) fn push_response(&mut self, head: &response::Head<'_>, body: &mut Chunk, supply: &mut Supply) {
+    pub(super) fn copy_response(&mut self, head: &response::Head<'_>, body: &[u8], supply: &mut Supply) -> bool {
         let open = self.open.get_or_insert_with(|| Block::new(supply));
-        if body.len() > COPY_BYTES_MAX || !open.copy_response(head, body) {
-            self.push_response_apart(*head, body, supply);
-        }
+        body.len() <= COPY_BYTES_MAX && open.copy_response(head, body)
     }
 
-    /// The same, piece by piece. It takes a copy of the head: a reference would have it in memory wherever it fits, too.
+    /// Appends a response of whatever size. It takes a copy of the head: a reference would have it in memory where it is
+    /// copied, too.
     #[cold]
-    fn push_response_apart(&mut self, head: response::Head<'_>, body: &mut Chunk, supply: &mut Supply) {
+    pub(super) fn push_response(&mut self, head: response::Head<'_>, body: Chunk, supply: &mut Supply) {
         self.push_head(&head, supply);
-        self.push(std::mem::take(body), supply);
+        if !body.is_empty() {
+            self.push(body, supply);
+        }
     }
 
     /// Appends a response's head.

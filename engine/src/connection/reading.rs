@@ -16,7 +16,7 @@ use crate::chunk::Chunk;
 use crate::context::Context;
 use crate::handler::{self, Outcome, Started};
 use crate::pipe::{End, Pipe};
-use crate::request::Request;
+use crate::request::{self, Request};
 use crate::ring::Ring;
 use crate::shared::News;
 use crate::task;
@@ -88,15 +88,16 @@ impl Exchange {
         if self.held_back {
             return false;
         }
+        let memory = context.shared.take_request();
         let request = match self.input.take_plain_head(&context.limits.head) {
             Some((head, bytes)) => {
-                let mut request = self.admit(head, bytes.into(), socket, context);
+                let mut request = self.admit(memory, head, bytes.into(), socket, context);
                 if context.supply.is_short() {
                     request.copy_bytes();
                 }
                 request
             }
-            None => match self.read_other_head(socket, context) {
+            None => match self.read_other_head(memory, socket, context) {
                 Ok(request) => request,
                 Err(goes_on) => return goes_on,
             },
@@ -107,12 +108,21 @@ impl Exchange {
 
     /// Reads a head that is not plain. Where there is none, tells whether the exchange goes on all the same.
     #[cold]
-    fn read_other_head<R: Ring>(&mut self, socket: &mut Socket, context: &mut Context<R>) -> Result<Request, bool> {
-        match self.input.take_head(&context.limits.head, &mut context.supply) {
-            Ok(Some((head, bytes))) => Ok(self.admit(head, bytes, socket, context)),
-            Ok(None) if !socket.ended => Err(false),
-            none_or_error => Err(self.handle_no_head(none_or_error.map(drop), context)),
+    fn read_other_head<R: Ring>(
+        &mut self,
+        memory: Box<request::Inner>,
+        socket: &mut Socket,
+        context: &mut Context<R>,
+    ) -> Result<Request, bool> {
+        let none_or_error = match self.input.take_head(&context.limits.head, &mut context.supply) {
+            Ok(Some((head, bytes))) => return Ok(self.admit(memory, head, bytes, socket, context)),
+            other => other.map(drop),
+        };
+        context.shared.recycle_request(memory);
+        if none_or_error.is_ok() && !socket.ended {
+            return Err(false);
         }
+        Err(self.handle_no_head(none_or_error, context))
     }
 
     /// There is no head and there will be none: the input has ended, or is refused.
@@ -160,7 +170,14 @@ impl Exchange {
 
     /// Makes a request of a head, and keeps what the response must know of it.
     #[inline(always)]
-    fn admit<R>(&mut self, head: Head, bytes: Chunk, socket: &mut Socket, context: &mut Context<R>) -> Request {
+    fn admit<R>(
+        &mut self,
+        memory: Box<request::Inner>,
+        head: Head,
+        bytes: Chunk,
+        socket: &mut Socket,
+        context: &mut Context<R>,
+    ) -> Request {
         (self.waiting_since, self.is_first) = (None, false);
         self.began = context.counters.begin(&context.clock);
         self.handled += 1;
@@ -172,31 +189,31 @@ impl Exchange {
             head_only: *head.method() == http::Method::HEAD,
             expects_continue: head.expects_continue(),
         };
-        if head.upgrade() || !self.offered.is_empty() {
-            self.offered = offered(&head, &bytes);
+        let wants_upgrade = head.upgrade();
+        let request = Request::new(memory, head, bytes, socket.key, &context.shared);
+        if wants_upgrade || !self.offered.is_empty() {
+            self.offered = offered(&request);
         }
-        Request::new(head, bytes, socket.key, &context.shared)
+        request
     }
 
     /// Calls the service with a request, after its body has been let in as far as it is here.
     #[inline(always)]
     fn call<R: Ring>(&mut self, mut request: Request, socket: &mut Socket, context: &mut Context<R>) {
         let framing = request.framing();
-        if framing == Framing::None {
-            self.request.expects_continue = false;
-        } else if !self.open_body(framing, &mut request, socket, context) {
+        if framing != Framing::None && !self.open_body(framing, &mut request, socket, context) {
             return;
         }
         match context.handler.start(request) {
             Started::Ready => {
-                let answer = context.handler.answer().clone();
+                let answer = context.answer.clone();
                 answer.consume(|response| self.respond(response, socket, context));
             }
             Started::Panicked => self.conclude(Outcome::Panicked, socket, context),
             Started::Pending(call) => {
                 self.stage = Stage::Handling;
                 let (shared, key) = (Rc::clone(&context.shared), socket.key);
-                let answer = context.handler.answer().clone();
+                let answer = context.answer.clone();
                 self.task = Some(task::spawn(&context.shared, async move {
                     let outcome = handler::finish(call, answer).await;
                     shared.tell(key, News::Finished(outcome));
@@ -373,11 +390,12 @@ impl Exchange {
 }
 
 /// The protocols that a request offers to switch to: the values of its Upgrade fields, each with a comma behind it.
-fn offered(head: &Head, bytes: &[u8]) -> Vec<u8> {
+#[cold]
+fn offered(request: &Request) -> Vec<u8> {
     let mut offered = Vec::new();
-    if head.upgrade() {
-        for (_, value) in head
-            .fields(bytes)
+    if request.wants_upgrade() {
+        for (_, value) in request
+            .headers()
             .filter(|(name, _)| name.eq_ignore_ascii_case("upgrade"))
         {
             offered.extend_from_slice(value);

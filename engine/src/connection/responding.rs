@@ -99,20 +99,18 @@ impl Exchange {
 
     #[inline(always)]
     fn respond_whole<R>(&mut self, lines: &Lines, body: &mut Chunk, context: &mut Context<R>) {
-        let bodiless = is_bodiless(lines.status);
-        let framing = if bodiless {
-            Framing::None
-        } else {
-            Framing::Length(body.len() as u64)
-        };
-        let mut nothing = Chunk::default();
-        let body = match bodiless || self.request.head_only {
-            true => &mut nothing,
-            false => body,
+        let bytes: &[u8] = body;
+        let (framing, bytes) = match is_bodiless(lines.status) {
+            true => (Framing::None, &[][..]),
+            false if self.request.head_only => (Framing::Length(bytes.len() as u64), &[][..]),
+            false => (Framing::Length(bytes.len() as u64), bytes),
         };
         let head = self.head(lines, framing, None, &context.clock);
         context.counters.count_response(lines.status, &mut self.began);
-        self.output.push_response(&head, body, &mut context.supply);
+        if !self.output.copy_response(&head, bytes, &mut context.supply) {
+            let body = if bytes.is_empty() { Chunk::default() } else { std::mem::take(body) };
+            self.output.push_response(head, body, &mut context.supply);
+        }
         self.stage = Stage::Discarding;
         if self.inbound.is_none() && self.request.keep_alive {
             self.turn_to_next();
@@ -344,8 +342,11 @@ impl Exchange {
 }
 
 /// RFC 9110 §6.4.1: these never have content.
+#[inline(always)]
 fn is_bodiless(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational()
+    // Asked first, as it is what most are, and what the encoder asks too.
+    status != StatusCode::OK
+        && (matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational())
 }
 
 /// Moves a stream's chunks into the pipe, as fast as the connection takes them.

@@ -179,6 +179,18 @@ impl Flags {
 }
 
 impl Head {
+    /// The head of no bytes, for memory that gets another one later.
+    pub const EMPTY: Head = Head {
+        framing: Framing::None,
+        len: 0,
+        target_start: 0,
+        target_end: 0,
+        path_start: 0,
+        path_end: 0,
+        method: Method::Get,
+        flags: Flags(0),
+    };
+
     /// Judges what only the whole head can show; `line` and `len` are relative to the window, which begins at `start`.
     #[inline(always)]
     fn new(line: &Line, rules: &Rules, start: usize, len: usize) -> Result<Self, Error> {

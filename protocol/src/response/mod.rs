@@ -141,55 +141,46 @@ pub fn encode(head: &Head<'_>, out: &mut [u8]) -> Option<usize> {
 #[must_use]
 pub fn encode_whole(head: &Head<'_>, body: &[u8], out: &mut [u8]) -> Option<usize> {
     let bytes = out.len();
-    let mut writer = Writer { rest: out };
-    let is_framed = if head.status == StatusCode::OK {
-        write_ok_and_date(&mut writer, head.date)?;
-        true
+    let mut is_framed = true;
+    let mut rest = if head.status == StatusCode::OK {
+        put_ok_and_date(out, head.date)?
     } else {
-        write_status_line_and_date(&mut writer, head)?;
-        has_framing(head.status)
+        is_framed = has_framing(head.status);
+        put_status_line_and_date(out, head.status, *head.date)?
     };
     if let Some(content_type) = head.content_type {
-        writer.put(b"Content-Type: ")?;
-        writer.put_slice(content_type.as_str().as_bytes())?;
-        writer.put(b"\r\n")?;
+        rest = put(rest, b"Content-Type: ")?;
+        rest = put_slice(rest, content_type.as_str().as_bytes())?;
+        rest = put(rest, b"\r\n")?;
     }
     if is_framed {
-        write_framing(&mut writer, head.framing)?;
+        rest = put_framing(rest, head.framing)?;
     }
     if head.persistence != Persistence::KeepAlive || head.upgrade.is_some() {
-        write_connection(&mut writer, head.persistence, head.upgrade)?;
+        rest = put_connection(rest, head.persistence, head.upgrade)?;
     }
     if !head.fields.is_empty() {
-        writer.put_slice(head.fields)?;
+        rest = put_slice(rest, head.fields)?;
     }
-    writer.put(b"\r\n")?;
-    writer.put_slice(body)?;
-    Some(bytes - writer.rest.len())
+    rest = put(rest, b"\r\n")?;
+    rest = put_slice(rest, body)?;
+    Some(bytes - rest.len())
 }
 
-struct Writer<'a> {
-    /// What is not written yet.
-    rest: &'a mut [u8],
+/// Writes bytes whose number is known to the compiler, with a few moves, and returns what is left behind them; so do all that
+/// follow. What is left is passed on by value, and stays in registers.
+#[inline(always)]
+fn put<'a, const N: usize>(out: &'a mut [u8], bytes: &[u8; N]) -> Option<&'a mut [u8]> {
+    let (place, rest) = out.split_first_chunk_mut()?;
+    *place = *bytes;
+    Some(rest)
 }
 
-impl Writer<'_> {
-    /// Writes bytes whose number is known to the compiler: a few moves.
-    #[inline]
-    fn put<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
-        let (place, rest) = core::mem::take(&mut self.rest).split_first_chunk_mut()?;
-        *place = *bytes;
-        self.rest = rest;
-        Some(())
-    }
-
-    #[inline]
-    fn put_slice(&mut self, bytes: &[u8]) -> Option<()> {
-        let (place, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(bytes.len())?;
-        copy(bytes, place);
-        self.rest = rest;
-        Some(())
-    }
+#[inline(always)]
+fn put_slice<'a>(out: &'a mut [u8], bytes: &[u8]) -> Option<&'a mut [u8]> {
+    let (place, rest) = out.split_at_mut_checked(bytes.len())?;
+    copy(bytes, place);
+    Some(rest)
 }
 
 /// Copies to a place of the same length: what most values are long in two moves that may overlap, without a call.
@@ -212,35 +203,30 @@ fn copy_ends<const N: usize>(bytes: &[u8], place: &mut [u8]) {
 }
 
 /// What most heads begin with: a few moves straight to where they go.
-#[inline]
-fn write_ok_and_date(writer: &mut Writer<'_>, date: &[u8; 29]) -> Option<()> {
-    let (place, rest) = core::mem::take(&mut writer.rest).split_first_chunk_mut::<54>()?;
+#[inline(always)]
+fn put_ok_and_date<'a>(out: &'a mut [u8], date: &[u8; 29]) -> Option<&'a mut [u8]> {
+    let (place, rest) = out.split_first_chunk_mut::<54>()?;
     place[..23].copy_from_slice(b"HTTP/1.1 200 OK\r\nDate: ");
     place[23..52].copy_from_slice(date);
     place[52..].copy_from_slice(b"\r\n");
-    writer.rest = rest;
-    Some(())
-}
-
-/// The same for any status.
-#[inline(never)]
-fn write_status_line_and_date(writer: &mut Writer<'_>, head: &Head<'_>) -> Option<()> {
-    write_status_line(writer, head.status)?;
-    writer.put(b"Date: ")?;
-    writer.put(head.date)?;
-    writer.put(b"\r\n")
+    Some(rest)
 }
 
 /// RFC 9112 §4: `status-line = HTTP-version SP status-code SP [ reason-phrase ]`.
-fn write_status_line(writer: &mut Writer<'_>, status: StatusCode) -> Option<()> {
-    if let Some(line) = status::common_line(status) {
-        return writer.put_slice(line);
-    }
-    writer.put(b"HTTP/1.1 ")?;
-    writer.put_slice(status.as_str().as_bytes())?;
-    writer.put(b" ")?;
-    writer.put_slice(status.canonical_reason().unwrap_or_default().as_bytes())?;
-    writer.put(b"\r\n")
+#[inline(never)]
+fn put_status_line_and_date(out: &mut [u8], status: StatusCode, date: [u8; 29]) -> Option<&mut [u8]> {
+    let mut rest = if let Some(line) = status::common_line(status) {
+        put_slice(out, line)?
+    } else {
+        let rest = put(out, b"HTTP/1.1 ")?;
+        let rest = put_slice(rest, status.as_str().as_bytes())?;
+        let rest = put(rest, b" ")?;
+        let rest = put_slice(rest, status.canonical_reason().unwrap_or_default().as_bytes())?;
+        put(rest, b"\r\n")?
+    };
+    rest = put(rest, b"Date: ")?;
+    rest = put(rest, &date)?;
+    put(rest, b"\r\n")
 }
 
 /// RFC 9112 §6.1, RFC 9110 §8.6: neither Transfer-Encoding nor Content-Length in 1xx and 204.
@@ -248,50 +234,56 @@ fn has_framing(status: StatusCode) -> bool {
     !status.is_informational() && status != StatusCode::NO_CONTENT
 }
 
-#[inline]
-fn write_framing(writer: &mut Writer<'_>, framing: Framing) -> Option<()> {
+#[inline(always)]
+fn put_framing(out: &mut [u8], framing: Framing) -> Option<&mut [u8]> {
     match framing {
-        Framing::None | Framing::UntilClose => Some(()),
-        Framing::Length(length) => {
-            writer.put(b"Content-Length: ")?;
-            write_decimal_and_line_end(writer, length)
-        }
-        Framing::Chunked => writer.put(b"Transfer-Encoding: chunked\r\n"),
+        Framing::None | Framing::UntilClose => Some(out),
+        Framing::Length(length) => put_decimal_and_line_end(put(out, b"Content-Length: ")?, length),
+        Framing::Chunked => put(out, b"Transfer-Encoding: chunked\r\n"),
     }
 }
 
 /// RFC 9110 §7.6.1, §7.8: who sends Upgrade also sends the connection option.
-fn write_connection(writer: &mut Writer<'_>, persistence: Persistence, upgrade: Option<FieldValue<'_>>) -> Option<()> {
-    writer.put_slice(match (persistence, upgrade.is_some()) {
-        (Persistence::KeepAlive, false) => b"",
-        (Persistence::KeepAliveExplicit, false) => b"Connection: keep-alive\r\n",
-        (Persistence::KeepAliveExplicit, true) => b"Connection: keep-alive, Upgrade\r\n",
-        (Persistence::Close, false) => b"Connection: close\r\n",
-        (Persistence::Close, true) => b"Connection: close, Upgrade\r\n",
-        (Persistence::Upgrade, _) | (Persistence::KeepAlive, true) => b"Connection: Upgrade\r\n",
-    })?;
-    if let Some(protocol) = upgrade {
-        writer.put(b"Upgrade: ")?;
-        writer.put_slice(protocol.as_str().as_bytes())?;
-        writer.put(b"\r\n")?;
-    }
-    Some(())
+#[inline(never)]
+fn put_connection<'a>(
+    out: &'a mut [u8],
+    persistence: Persistence,
+    upgrade: Option<FieldValue<'_>>,
+) -> Option<&'a mut [u8]> {
+    let rest = put_slice(
+        out,
+        match (persistence, upgrade.is_some()) {
+            (Persistence::KeepAlive, false) => b"",
+            (Persistence::KeepAliveExplicit, false) => b"Connection: keep-alive\r\n",
+            (Persistence::KeepAliveExplicit, true) => b"Connection: keep-alive, Upgrade\r\n",
+            (Persistence::Close, false) => b"Connection: close\r\n",
+            (Persistence::Close, true) => b"Connection: close, Upgrade\r\n",
+            (Persistence::Upgrade, _) | (Persistence::KeepAlive, true) => b"Connection: Upgrade\r\n",
+        },
+    )?;
+    let Some(protocol) = upgrade else { return Some(rest) };
+    let rest = put(rest, b"Upgrade: ")?;
+    let rest = put_slice(rest, protocol.as_str().as_bytes())?;
+    put(rest, b"\r\n")
 }
 
 /// `number` in decimal digits and CRLF; up to four digits in one move.
-#[inline]
-fn write_decimal_and_line_end(writer: &mut Writer<'_>, number: u64) -> Option<()> {
+#[inline(always)]
+fn put_decimal_and_line_end(out: &mut [u8], number: u64) -> Option<&mut [u8]> {
     let digit = |power: u64| b'0' + (number / power % 10) as u8;
     match number {
-        0..10 => writer.put(&[digit(1), b'\r', b'\n']),
-        10..100 => writer.put(&[digit(10), digit(1), b'\r', b'\n']),
-        100..1000 => writer.put(&[digit(100), digit(10), digit(1), b'\r', b'\n']),
-        1000..10_000 => writer.put(&[digit(1000), digit(100), digit(10), digit(1), b'\r', b'\n']),
-        _ => {
-            writer.put_slice(decimal(number, &mut [0; 20]))?;
-            writer.put(b"\r\n")
-        }
+        0..10 => put(out, &[digit(1), b'\r', b'\n']),
+        10..100 => put(out, &[digit(10), digit(1), b'\r', b'\n']),
+        100..1000 => put(out, &[digit(100), digit(10), digit(1), b'\r', b'\n']),
+        1000..10_000 => put(out, &[digit(1000), digit(100), digit(10), digit(1), b'\r', b'\n']),
+        _ => put_long_decimal_and_line_end(out, number),
     }
+}
+
+#[inline(never)]
+fn put_long_decimal_and_line_end(out: &mut [u8], number: u64) -> Option<&mut [u8]> {
+    let rest = put_slice(out, decimal(number, &mut [0; 20]))?;
+    put(rest, b"\r\n")
 }
 
 /// `number` in decimal digits, at the end of `digits`: 20 are what 64 bits take.
@@ -320,9 +312,7 @@ mod tests {
         {
             assert_eq!(decimal(number, &mut [0; 20]), number.to_string().as_bytes());
             let mut out = [0; 22];
-            let mut writer = Writer { rest: &mut out };
-            write_decimal_and_line_end(&mut writer, number).unwrap();
-            let length = 22 - writer.rest.len();
+            let length = 22 - put_decimal_and_line_end(&mut out, number).unwrap().len();
             assert_eq!(&out[..length], format!("{number}\r\n").as_bytes());
         }
     }
