@@ -38,10 +38,18 @@ pub(crate) struct Answer(Rc<RefCell<Option<Response>>>);
 impl Answer {
     #[inline(always)]
     fn put(&self, response: Response) {
-        let mut place = self.0.borrow_mut();
-        debug_assert!(place.is_none(), "a response is used before the next one is there");
-        // So there is nothing to be dropped, which an assignment would look for with the response in its hands.
-        std::mem::forget(place.replace(response));
+        // Nothing is dropped here, neither a response that is in the way nor, where the place is in use, this one: there is no
+        // such case, and looking for it would have the response in memory before it gets to its place.
+        match self.0.try_borrow_mut() {
+            Ok(mut place) => {
+                debug_assert!(place.is_none(), "a response is used before the next one is there");
+                std::mem::forget(place.replace(response));
+            }
+            Err(_) => {
+                debug_assert!(false, "no call is polled while a response is used");
+                std::mem::forget(response);
+            }
+        }
     }
 
     /// Uses the response that a call has left, and lets go of it.

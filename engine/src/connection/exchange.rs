@@ -350,9 +350,14 @@ impl Exchange {
         }
     }
 
-    /// How much output may be queued before it is waited for being sent.
-    pub(super) fn output_bytes_max<R>(&self, context: &Context<R>) -> usize {
-        context.limits.output_bytes_max.min(context.supply.share_bytes())
+    /// So much output is queued that it is waited for being sent: as much as is allowed, or as this connection's share of
+    /// the memory is. A block is always allowed.
+    #[inline(always)]
+    pub(super) fn queues_enough<R>(&self, context: &Context<R>) -> bool {
+        let bytes = self.output.bytes();
+        bytes > 0
+            && (bytes >= context.limits.output_bytes_max
+                || bytes >= context.supply.pool().buffer_bytes() && bytes >= context.supply.share_bytes())
     }
 
     /// The request cannot be carried on: answers with an error where the response has not begun, else ends visibly.

@@ -84,7 +84,7 @@ impl Exchange {
             self.held_back = false;
             return false;
         }
-        self.held_back = !self.output.is_empty() && self.output.bytes() >= self.output_bytes_max(context);
+        self.held_back = self.queues_enough(context);
         if self.held_back {
             return false;
         }
