@@ -235,7 +235,8 @@ mod tests {
     fn ready_calls_share_one_place_and_pending_ones_take_theirs_along() {
         let (drops, lies_at) = (Cell::new(0), Cell::new(0));
         let mut place = Place(None);
-        let mut poll = |pending, panics, drop_panics| place.poll(|| call(&drops, &lies_at, pending, panics, drop_panics));
+        let mut poll =
+            |pending, panics, drop_panics| place.poll(|| call(&drops, &lies_at, pending, panics, drop_panics));
         assert!(matches!(poll(false, false, false), Polled::Ready));
         let first = lies_at.get();
         assert!(matches!(poll(false, false, false), Polled::Ready));

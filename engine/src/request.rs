@@ -74,7 +74,10 @@ impl Request {
     /// bytes go from where they were found to where they stay, by way of registers.
     #[inline(always)]
     pub(crate) fn new(mut memory: Box<Inner>, head: Head, bytes: Chunk, key: Key, shared: &Rc<Shared>) -> Request {
-        debug_assert!(memory.bytes.is_empty() && memory.shared.is_none(), "it was given back empty");
+        debug_assert!(
+            memory.bytes.is_empty() && memory.shared.is_none(),
+            "it was given back empty"
+        );
         memory.head = head;
         // There is nothing to be dropped, which an assignment would look for.
         std::mem::forget(std::mem::replace(&mut memory.bytes, bytes));

@@ -108,7 +108,11 @@ impl Exchange {
         let head = self.head(lines, framing, None, &context.clock);
         context.counters.count_response(lines.status, &mut self.began);
         if !self.output.copy_response(&head, bytes, &mut context.supply) {
-            let body = if bytes.is_empty() { Chunk::default() } else { std::mem::take(body) };
+            let body = if bytes.is_empty() {
+                Chunk::default()
+            } else {
+                std::mem::take(body)
+            };
             self.output.push_response(head, body, &mut context.supply);
         }
         self.stage = Stage::Discarding;
