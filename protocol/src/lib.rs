@@ -38,6 +38,7 @@ pub mod head;
 mod limits;
 pub mod response;
 mod token;
+mod word;
 
 pub use error::Error;
 pub use limits::Limits;

@@ -7,7 +7,7 @@ use core::net::Ipv6Addr;
 
 use memchr::memchr;
 
-use crate::token;
+use crate::{token, word};
 
 const PORT_MAX: u32 = 65_535;
 
@@ -58,7 +58,10 @@ fn after_literal(literal: &[u8]) -> Option<&[u8]> {
 /// How many digits `bytes` begin with; `None` where that is no number that TCP can have as a port. Four digits always are.
 #[inline]
 fn plain_port_len(bytes: &[u8]) -> Option<usize> {
-    let len = bytes.iter().position(|byte| !byte.is_ascii_digit())?;
+    let len = match bytes.first_chunk().and_then(word::first_non_digit) {
+        Some(len) => len,
+        None => bytes.iter().position(|byte| !byte.is_ascii_digit())?,
+    };
     (len <= 4 || is_port(&bytes[..len])).then_some(len)
 }
 

@@ -5,7 +5,7 @@
 //! decides the error no matter how the input was cut.
 //!
 //! ```text
-//!             window = at most head_bytes_max bytes after the ignored empty lines
+//!             window = the ignored empty lines, and at most head_bytes_max bytes after them
 //!  parse ──┬─ fast    words of bytes ───┐
 //!          │                            ├─ target, host, rules ── Head
 //!          └─ strict  byte by byte ─────┘
@@ -26,7 +26,7 @@ pub use fields::Fields;
 use crate::{Error, Limits, token};
 use line::Line;
 use method::Method;
-use rules::Rules;
+use rules::{Conclusion, Rules};
 use strict::Stop;
 
 /// Parses the head at the start of `input`, which starts where the previous message ended.
@@ -55,10 +55,7 @@ use strict::Stop;
 pub fn parse(input: &[u8], limits: &Limits) -> Result<Option<Head>, Error> {
     match parse_plain(input, limits) {
         Some(head) => Ok(Some(head)),
-        None => {
-            let (start, window) = window(input, limits);
-            parse_strictly(window, start, limits)
-        }
+        None => parse_strictly(input, limits),
     }
 }
 
@@ -69,14 +66,12 @@ pub fn parse(input: &[u8], limits: &Limits) -> Result<Option<Head>, Error> {
 #[inline(always)]
 #[must_use]
 pub fn parse_plain(input: &[u8], limits: &Limits) -> Option<Head> {
-    let (start, window) = window(input, limits);
-    fast::parse(window, start, limits)
+    fast::parse(input, limits)
 }
 
 /// [`parse`] by the strict way alone: its twin for tests and fuzzing.
 pub(crate) fn parse_naive(input: &[u8], limits: &Limits) -> Result<Option<Head>, Error> {
-    let (start, window) = window(input, limits);
-    parse_strictly(window, start, limits)
+    parse_strictly(input, limits)
 }
 
 /// Whether the fast way takes `input`, for tests and fuzzing: on valid heads of version 1.0 and 1.1 it has to.
@@ -85,11 +80,12 @@ pub(crate) fn is_fast(input: &[u8], limits: &Limits) -> bool {
 }
 
 #[cold]
-fn parse_strictly(window: &[u8], start: usize, limits: &Limits) -> Result<Option<Head>, Error> {
+fn parse_strictly(input: &[u8], limits: &Limits) -> Result<Option<Head>, Error> {
+    let (start, window) = window(input, limits);
     match strict::parse(window, start, limits) {
         Ok(head) => Ok(Some(head)),
         Err(Stop::Refused(error)) => Err(error),
-        Err(Stop::Incomplete) if window.len() >= limits.head_bytes() => Err(Error::HeadTooLarge),
+        Err(Stop::Incomplete) if window.len() - start >= limits.head_bytes() => Err(Error::HeadTooLarge),
         Err(Stop::Incomplete) => Ok(None),
     }
 }
@@ -97,22 +93,14 @@ fn parse_strictly(window: &[u8], start: usize, limits: &Limits) -> Result<Option
 /// The most bytes of empty lines that are ignored: two lines (RFC 9112 §2.2).
 const EMPTY_LINES_BYTES_MAX: usize = 4;
 
-/// Where the head starts, and the bytes from there on that may be examined.
-#[inline]
+/// Where the head starts, and the bytes that may be examined, which begin where `input` does.
 fn window<'a>(input: &'a [u8], limits: &Limits) -> (usize, &'a [u8]) {
-    let (start, rest) = match input {
-        [b'\r', ..] => without_empty_lines(input),
-        _ => (0, input),
+    let start = match input {
+        [b'\r', b'\n', b'\r', b'\n', ..] => EMPTY_LINES_BYTES_MAX,
+        [b'\r', b'\n', ..] => 2,
+        _ => 0,
     };
-    (start, &rest[..rest.len().min(limits.head_bytes())])
-}
-
-fn without_empty_lines(input: &[u8]) -> (usize, &[u8]) {
-    match input {
-        [b'\r', b'\n', b'\r', b'\n', rest @ ..] => (EMPTY_LINES_BYTES_MAX, rest),
-        [b'\r', b'\n', rest @ ..] => (2, rest),
-        _ => (0, input),
-    }
+    (start, &input[..input.len().min(start + limits.head_bytes())])
 }
 
 /// Whether `input`, which starts where the previous message ended, has only the empty lines that are ignored, or the
@@ -126,8 +114,8 @@ pub fn is_blank(input: &[u8]) -> bool {
 /// the answer has no content (RFC 9110 §9.3.2).
 #[must_use]
 pub fn asks_with_head(input: &[u8]) -> bool {
-    let (_, window) = window(input, &Limits::default());
-    window.starts_with(b"HEAD ")
+    let (start, window) = window(input, &Limits::default());
+    window[start..].starts_with(b"HEAD ")
 }
 
 /// A valid request head: 40 bytes of offsets and conclusions, without a lifetime.
@@ -191,9 +179,9 @@ impl Head {
         flags: Flags(0),
     };
 
-    /// Judges what only the whole head can show; `line` and `len` are relative to the window, which begins at `start`.
-    #[inline(always)]
-    fn new(line: &Line, rules: &Rules, start: usize, len: usize) -> Result<Self, Error> {
+    /// Judges what only the whole head can show.
+    #[inline]
+    fn judge(line: &Line, rules: &Rules, len: usize) -> Result<Self, Error> {
         let conclusion = rules.conclude(line)?;
         let method = match line.method {
             None => return Err(Error::MethodUnknown),
@@ -201,9 +189,14 @@ impl Head {
             Some(method) => method,
         };
         rules.check_support()?;
-        // Lossless: the window is at most HEAD_BYTES_CEILING bytes and starts at most 4 bytes in.
-        let offset = |in_window: usize| (start + in_window) as u32;
-        Ok(Self {
+        Ok(Self::new(line, method, conclusion, len))
+    }
+
+    #[inline(always)]
+    fn new(line: &Line, method: Method, conclusion: Conclusion, len: usize) -> Self {
+        // Lossless: the window is at most HEAD_BYTES_CEILING bytes and the empty lines before them.
+        let offset = |in_window: usize| in_window as u32;
+        Self {
             framing: conclusion.framing,
             len: offset(len),
             target_start: offset(line.target_start),
@@ -212,7 +205,7 @@ impl Head {
             path_end: offset(line.target_start + line.target.path_end),
             method,
             flags: conclusion.flags,
-        })
+        }
     }
 
     /// Bytes of `input` that the head takes: ignored empty lines, request line, fields and the final CRLF.

@@ -40,9 +40,21 @@ struct Connection {
 }
 
 /// What a whole head comes to.
+#[derive(Clone, Copy)]
 pub(super) struct Conclusion {
     pub(super) framing: Framing,
     pub(super) flags: Flags,
+}
+
+impl Conclusion {
+    /// RFC 9112 §9.3, §6.3: what holds where no field says anything.
+    #[inline]
+    pub(super) fn of_nothing_said(is_http_10: bool) -> Self {
+        Self {
+            framing: Framing::None,
+            flags: Flags(if is_http_10 { Flags::HTTP_10 } else { Flags::KEEP_ALIVE }),
+        }
+    }
 }
 
 impl Rules {
@@ -74,10 +86,13 @@ impl Rules {
         }
     }
 
-    /// Takes a Host line that is known to be valid; false where it is not the first, which [`field`](Self::field) refuses.
+    /// What is said by a first field line that is Host, and known to be valid.
     #[inline]
-    pub(super) fn plain_host(&mut self) -> bool {
-        !core::mem::replace(&mut self.has_host, true)
+    pub(super) fn with_host() -> Self {
+        Self {
+            has_host: true,
+            ..Self::default()
+        }
     }
 
     /// RFC 9112 §3.2: more than one Host line, or an invalid one, is a 400 in every version.
@@ -119,16 +134,7 @@ impl Rules {
             return Err(Error::HostMissing);
         }
         if !self.has_others {
-            // RFC 9112 §9.3, §6.3: what holds where nothing is said.
-            let persists = if line.is_http_10 {
-                Flags::HTTP_10
-            } else {
-                Flags::KEEP_ALIVE
-            };
-            return Ok(Conclusion {
-                framing: Framing::None,
-                flags: Flags(persists),
-            });
+            return Ok(Conclusion::of_nothing_said(line.is_http_10));
         }
         let framing = self.framing(line.is_http_10)?;
         // RFC 9110 §9.3.8: a client must not send content in a TRACE request.

@@ -19,13 +19,16 @@ impl From<Error> for Stop {
     }
 }
 
-/// The head at the start of `window`, which begins at `start` of the input.
+/// The head that begins at `start` of `window`.
 pub(super) fn parse(window: &[u8], start: usize, limits: &Limits) -> Result<Head, Stop> {
-    let mut cursor = Cursor { bytes: window, at: 0 };
-    let line = request_line(&mut cursor, start, limits)?;
+    let mut cursor = Cursor {
+        bytes: window,
+        at: start,
+    };
+    let line = request_line(&mut cursor, limits)?;
     let mut rules = Rules::default();
     fields(&mut cursor, limits, &mut rules)?;
-    Ok(Head::new(&line, &rules, start, cursor.at)?)
+    Ok(Head::judge(&line, &rules, cursor.at)?)
 }
 
 struct Cursor<'a> {
@@ -68,8 +71,8 @@ impl<'a> Cursor<'a> {
 }
 
 /// RFC 9112 §3: `request-line = method SP request-target SP HTTP-version`, and CRLF.
-fn request_line(cursor: &mut Cursor<'_>, start: usize, limits: &Limits) -> Result<Line, Stop> {
-    let method = method(cursor, start)?;
+fn request_line(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Line, Stop> {
+    let method = method(cursor)?;
     let target_start = cursor.at;
     let target = request_target(cursor, limits)?;
     let target_end = cursor.at - 1;
@@ -81,15 +84,16 @@ fn request_line(cursor: &mut Cursor<'_>, start: usize, limits: &Limits) -> Resul
         target,
         is_http_10,
     };
-    line.check_form()?;
+    line.target.form.check(line.method)?;
     Ok(line)
 }
 
 /// RFC 9110 §9.1: `method = token`; and the space after it.
-fn method(cursor: &mut Cursor<'_>, start: usize) -> Result<Option<Method>, Stop> {
+fn method(cursor: &mut Cursor<'_>) -> Result<Option<Method>, Stop> {
+    let start = cursor.at;
     loop {
         let byte = cursor.next()?;
-        let name = cursor.since(0);
+        let name = cursor.since(start);
         if byte == b' ' && !name.is_empty() {
             return Ok(Method::new(name));
         }

@@ -3,6 +3,7 @@
 use memchr::{memchr, memchr2};
 
 use super::host;
+use super::method::Method;
 use crate::{Error, token};
 
 /// The four forms of a target (RFC 9112 §3.2.1 to §3.2.4).
@@ -12,6 +13,18 @@ pub(super) enum Form {
     Absolute,
     Authority,
     Asterisk,
+}
+
+impl Form {
+    /// RFC 9112 §3.2.3, §3.2.4: authority-form goes with CONNECT and with nothing else, asterisk-form with OPTIONS.
+    pub(super) fn check(self, method: Option<Method>) -> Result<(), Error> {
+        let fits = match self {
+            Self::Authority => method == Some(Method::Connect),
+            Self::Asterisk => method == Some(Method::Options),
+            Self::Origin | Self::Absolute => method != Some(Method::Connect),
+        };
+        if fits { Ok(()) } else { Err(Error::TargetForm) }
+    }
 }
 
 /// A valid target: its path is `path_start..path_end`; if that ends before the target does, `?` and the query follow.
@@ -35,10 +48,9 @@ pub(super) fn parse(target: &[u8]) -> Result<Target, Error> {
 /// The target in origin-form at the start of `bytes`, which begin with a slash, and its length.
 #[inline]
 pub(super) fn origin_form(bytes: &[u8]) -> Option<(Target, usize)> {
-    let path_end = token::path_len(bytes);
-    let end = match bytes.get(path_end)? {
-        b'?' => path_end + 1 + token::query_len(&bytes[path_end + 1..]),
-        _ => path_end,
+    let (path_end, end) = match bytes {
+        [b'/', b' ', ..] => (1, 1),
+        _ => path_and_query_len(bytes)?,
     };
     let target = Target {
         form: Form::Origin,
@@ -46,6 +58,17 @@ pub(super) fn origin_form(bytes: &[u8]) -> Option<(Target, usize)> {
         path_end,
     };
     Some((target, end))
+}
+
+/// Bytes of the path that `bytes` begin with, and of it together with its query.
+#[inline]
+fn path_and_query_len(bytes: &[u8]) -> Option<(usize, usize)> {
+    let path_end = token::path_len(bytes);
+    let end = match bytes.get(path_end)? {
+        b'?' => path_end + 1 + token::query_len(&bytes[path_end + 1..]),
+        _ => path_end,
+    };
+    Some((path_end, end))
 }
 
 #[cold]

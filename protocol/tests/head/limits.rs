@@ -111,6 +111,8 @@ fn limits_of_nothing() {
     };
     assert_eq!(parse(b"GET / HTTP/1.0\r\n\r\n", &limits), Ok(Some(18)));
     assert_eq!(parse(b"GET / HTTP/1.0\r\nA", &limits), Err(TooManyFields));
+    let only_host = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
+    assert_eq!(parse(only_host, &limits), Err(TooManyFields));
     let limits = Limits {
         head_bytes_max: 0,
         ..Limits::default()
