@@ -141,7 +141,15 @@ fn build() -> io::Result<PathBuf> {
     };
     let target = path::absolute(target.join("instructions"))?; // Cargo is started elsewhere.
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--no-default-features", "-p", "ringlane-examples", "--example", "hello"])
+        .args([
+            "build",
+            "--release",
+            "--no-default-features",
+            "-p",
+            "ringlane-examples",
+            "--example",
+            "hello",
+        ])
         .current_dir(&root)
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_PROFILE_RELEASE_DEBUG", "line-tables-only")
