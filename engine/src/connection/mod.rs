@@ -77,10 +77,28 @@ impl Connection {
         }
     }
 
-    /// Bytes have come, or the end of the stream, or an error; without `more` the receive has ended.
-    pub(crate) fn handle_received<R: Ring>(
+    /// Bytes have come; without `more` the receive has ended.
+    #[inline(always)]
+    pub(crate) fn handle_received<R: Ring>(&mut self, view: View, more: bool, context: &mut Context<R>) {
+        if !more {
+            self.socket.handle_receive_ended();
+        }
+        context.counters.count_received(view.len());
+        let exchange = self.exchange.get_or_insert_with(|| {
+            let mut exchange = context.take_exchange();
+            // The first head has its time from the accept on.
+            exchange.is_first = self.socket.served == 0;
+            exchange.waiting_since = exchange.is_first.then_some(self.idle_since);
+            exchange
+        });
+        exchange.receive(view, context);
+        self.socket.touch(context);
+    }
+
+    /// The end of the stream has come, or an error; without `more` the receive has ended.
+    pub(crate) fn handle_nothing_received<R: Ring>(
         &mut self,
-        outcome: Result<Option<View>, Errno>,
+        outcome: Result<(), Errno>,
         more: bool,
         context: &mut Context<R>,
     ) -> Fate {
@@ -88,18 +106,7 @@ impl Connection {
             self.socket.handle_receive_ended();
         }
         match outcome {
-            Ok(Some(view)) => {
-                context.counters.count_received(view.len());
-                let exchange = self.exchange.get_or_insert_with(|| {
-                    let mut exchange = context.take_exchange();
-                    // The first head has its time from the accept on.
-                    exchange.is_first = self.socket.served == 0;
-                    exchange.waiting_since = exchange.is_first.then_some(self.idle_since);
-                    exchange
-                });
-                exchange.receive(view, context);
-            }
-            Ok(None) => {
+            Ok(()) => {
                 self.socket.ended = true;
             }
             Err(Errno(libc::ENOBUFS)) => self.socket.handle_starved(context),
