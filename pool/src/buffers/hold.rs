@@ -14,8 +14,8 @@ pub(super) struct Hold {
     /// How many bytes of the buffer are its owner's business; at most `buffer_bytes`. It is here, and not with the
     /// owner, because here it costs no space.
     pub(super) len: u32,
-    /// Of a buffer in state held: less than `buffers_max`.
-    index: u16,
+    /// Of a buffer in state held: less than `buffers_max`. It fills the word, so that no padding is moved about.
+    index: u32,
 }
 
 impl Hold {
@@ -24,7 +24,11 @@ impl Hold {
     pub(super) fn first(shared: Rc<Shared>, index: u16, len: u32) -> Hold {
         debug_assert!(shared.is_exclusive(index));
         debug_assert!(len as usize <= shared.buffer_bytes());
-        Hold { shared, len, index }
+        Hold {
+            shared,
+            len,
+            index: u32::from(index),
+        }
     }
 
     /// The first reference to a buffer that comes back from the kernel; `None` if `index` is not lent or `len` too
@@ -42,7 +46,8 @@ impl Hold {
 
     #[inline]
     pub(super) fn index(&self) -> u16 {
-        self.index
+        // Lossless: it was one.
+        self.index as u16
     }
 
     #[inline]
@@ -54,24 +59,24 @@ impl Hold {
     #[inline]
     pub(super) fn address(&self) -> NonNull<u8> {
         // SAFETY: the state of the buffer `index` was set before this hold was made, so there is such a buffer.
-        unsafe { self.shared.address(self.index) }
+        unsafe { self.shared.address(self.index()) }
     }
 
     /// Whether the buffer is held, as it must be.
     pub(super) fn is_held(&self) -> bool {
-        self.shared.is_held(self.index)
+        self.shared.is_held(self.index())
     }
 
     /// Whether this is the only reference.
     pub(super) fn is_exclusive(&self) -> bool {
-        self.shared.is_exclusive(self.index)
+        self.shared.is_exclusive(self.index())
     }
 }
 
 impl Clone for Hold {
     #[inline]
     fn clone(&self) -> Hold {
-        self.shared.add_reference(self.index);
+        self.shared.add_reference(self.index());
         Hold {
             shared: Rc::clone(&self.shared),
             len: self.len,
@@ -83,6 +88,6 @@ impl Clone for Hold {
 impl Drop for Hold {
     #[inline]
     fn drop(&mut self) {
-        self.shared.remove_reference(self.index);
+        self.shared.remove_reference(self.index());
     }
 }
