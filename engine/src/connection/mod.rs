@@ -235,25 +235,33 @@ impl Connection {
         if exchange.settle(&mut self.socket, context) == Fate::Closed {
             return self.close(context);
         }
-        let is_idle = exchange.is_idle();
-        if (self.socket.ended || context.closes_idle) && is_idle {
-            return self.close(context);
+        if exchange.is_idle() {
+            if self.socket.ended || context.closes_idle {
+                return self.close(context);
+            }
+            if exchange.is_used_up() {
+                self.rest(context);
+                return Fate::Open;
+            }
         }
-        if is_idle && exchange.is_used_up() {
-            self.idle_since = context.clock.now();
-            if let Some(exchange) = self.exchange.take() {
-                context.recycle_over(exchange);
-            }
-            self.socket.pace(0, context);
-        } else {
-            exchange.await_peer(context);
-            if exchange.receives() {
-                let held = exchange.buffers_held();
-                self.socket.pace(held, context);
-            }
+        exchange.await_peer(context);
+        if exchange.receives() {
+            let held = exchange.buffers_held();
+            self.socket.pace(held, context);
         }
         self.set_timer(context);
         Fate::Open
+    }
+
+    /// The exchange is over, and nothing of it is kept: the connection is idle.
+    #[inline(always)]
+    fn rest<R: Ring>(&mut self, context: &mut Context<R>) {
+        self.idle_since = context.clock.now();
+        if let Some(exchange) = self.exchange.take() {
+            context.recycle_over(exchange);
+        }
+        self.set_timer(context);
+        self.socket.pace(0, context);
     }
 
     /// Closes the socket without waiting for anything: the peer is gone, or too slow, or the server stops.
