@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::core::harness::{self, Harness, without_dates};
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
-use crate::ring::{Completion, Errno};
+use crate::ring::{Completion, Errno, Received};
 use crate::timers::Millis;
 
 /// How many clients there can be at a time.
@@ -370,15 +370,18 @@ impl Run {
                     if self.harness.knows(key) {
                         continue; // Not stale yet.
                     }
-                    let outcome = match self.harness.pool.take() {
+                    self.harness.ring.complete(match self.harness.pool.take() {
                         Some(mut buffer) if choice < 128 => {
                             let _ = buffer.extend_from_slice(SNIPPETS[0]);
-                            Ok(Some(buffer.freeze()))
+                            let view = buffer.freeze();
+                            Completion::Received(Received { key, view, more: true })
                         }
-                        _ => Err(Errno(libc::ECANCELED)),
-                    };
-                    let more = outcome.is_ok();
-                    self.harness.ring.complete(Completion::Received { key, outcome, more });
+                        _ => Completion::NothingReceived {
+                            key,
+                            outcome: Err(Errno(libc::ECANCELED)),
+                            more: false,
+                        },
+                    });
                 }
                 _ if program.argument() == 255 => {
                     self.harness.drain();

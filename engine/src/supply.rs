@@ -22,6 +22,9 @@ pub(crate) struct Supply {
     buffer_bits: u32,
     /// Bytes of heads that span buffers and are gathered on the heap.
     head_bytes: usize,
+    /// With so many buffers held, only as much is left as receiving should have for itself: ready-made, since every request
+    /// asks for it twice.
+    short_from: usize,
     #[expect(clippy::vec_box, reason = "the box is what is handed to the ring, and must not move")]
     transmissions: Vec<Box<Transmission>>,
 }
@@ -29,13 +32,16 @@ pub(crate) struct Supply {
 impl Supply {
     pub(crate) fn new(pool: Pool) -> Supply {
         let buffers_max = pool.buffers_max();
-        Supply {
+        let mut supply = Supply {
             buffer_bits: pool.buffer_bytes().trailing_zeros(),
             pool,
             buffers_max,
             head_bytes: 0,
+            short_from: 0,
             transmissions: Vec::new(),
-        }
+        };
+        supply.set_head_bytes(0);
+        supply
     }
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -61,7 +67,17 @@ impl Supply {
     /// Only as much is left as receiving should have for itself.
     #[inline]
     pub(crate) fn is_short(&self) -> bool {
-        self.left() < self.buffers_max / 4
+        let is_short = self.pool.counts().held >= self.short_from;
+        debug_assert_eq!(is_short, self.left() < self.buffers_max / 4);
+        is_short
+    }
+
+    fn set_head_bytes(&mut self, bytes: usize) {
+        self.head_bytes = bytes;
+        self.short_from = match self.buffers_max / 4 {
+            0 => usize::MAX,
+            quarter => (self.buffers_max - quarter + 1).saturating_sub(bytes >> self.buffer_bits),
+        };
     }
 
     /// A buffer for output; none where those that are left are for input.
@@ -82,7 +98,7 @@ impl Supply {
     pub(crate) fn take_head_bytes(&mut self, before: usize, more: usize) -> bool {
         let grants = before < self.pool.buffer_bytes() || before + more <= self.share_bytes();
         if grants {
-            self.head_bytes += more;
+            self.set_head_bytes(self.head_bytes + more);
         }
         grants
     }
@@ -90,7 +106,7 @@ impl Supply {
     /// A head is complete, or given up.
     pub(crate) fn give_head_bytes_back(&mut self, bytes: usize) {
         debug_assert!(bytes <= self.head_bytes, "more is given back than was taken");
-        self.head_bytes = self.head_bytes.saturating_sub(bytes);
+        self.set_head_bytes(self.head_bytes.saturating_sub(bytes));
     }
 
     /// How many bytes of heads lie on the heap.

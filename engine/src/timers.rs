@@ -41,7 +41,7 @@ pub(crate) struct Timers {
 #[derive(Clone, Copy)]
 struct Link {
     deadline: Millis,
-    /// The tick at which its bucket is over.
+    /// The tick at which its bucket is over; never, while it is in none.
     over: u64,
     /// Neighbours in the bucket's list; the first one's `previous` is `NONE`.
     previous: u32,
@@ -52,7 +52,7 @@ struct Link {
 
 const UNLINKED: Link = Link {
     deadline: 0,
-    over: 0,
+    over: Millis::MAX / TICK,
     previous: NONE,
     next: NONE,
     bucket: NONE,
@@ -72,7 +72,7 @@ impl Timers {
     #[inline]
     pub(crate) fn set(&mut self, slot: u32, deadline: Millis) {
         match self.links.get_mut(slot as usize) {
-            Some(link) if link.bucket != NONE && deadline >= link.over * TICK => link.deadline = deadline,
+            Some(link) if deadline >= link.over * TICK => link.deadline = deadline,
             _ => self.place(slot, deadline),
         }
     }

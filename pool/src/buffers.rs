@@ -11,8 +11,8 @@ mod tests;
 pub use buffer::{Buffer, Full, Lent};
 pub use view::View;
 
-use std::fmt;
 use std::rc::Rc;
+use std::{fmt, mem};
 
 use crate::Error;
 use hold::Hold;
@@ -140,13 +140,32 @@ impl Pool {
     /// `None` when all `buffers_max` buffers are in use.
     #[inline]
     pub fn take(&self) -> Option<Buffer> {
-        let index = self.shared.pop()?;
+        let index = self.shared.take()?;
         Some(Buffer {
             hold: Hold::first(Rc::clone(&self.shared), index, 0),
         })
     }
 
-    /// Takes back a buffer that was [lent](Buffer::lend) and is now filled with `len` bytes. Use 0 for a buffer that
+    /// Takes a buffer as [`take`](Pool::take) does and hands all of it to the kernel. It counts as lent until
+    /// [`reclaim`](Pool::reclaim) takes it back.
+    ///
+    /// Whoever makes the kernel, or anyone, write to the [address](Lent::address) must reclaim the buffer only after
+    /// the last write: this is the condition of safety for the unsafe code that passes the address on.
+    #[inline]
+    pub fn lend(&self) -> Option<Lent> {
+        let index = self.shared.lend()?;
+        debug_assert!(self.shared.is_lent(index));
+        // The count of the lent buffer's own, which `reclaim` takes over.
+        mem::forget(Rc::clone(&self.shared));
+        Some(Lent {
+            // SAFETY: an index that the pool gives out is that of one of its buffers.
+            address: unsafe { self.shared.address(index) }.as_ptr(),
+            bytes: self.buffer_bytes(),
+            index,
+        })
+    }
+
+    /// Takes back a buffer that was [lent](Pool::lend) and is now filled with `len` bytes. Use 0 for a buffer that
     /// the kernel let go unused, such as when a ring was torn down.
     ///
     /// `None`, and no change, when the buffer `index` is not lent or smaller than `len`.

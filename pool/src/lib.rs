@@ -4,11 +4,11 @@
 //! three states, and whoever has it knows which by the type in hand:
 //!
 //! ```text
-//!                take                       lend
-//!     free ───────────────▶ held ───────────────────▶ lent
+//!      ┌────────────────────── lend ───────────────────┐
+//!      │         take                                  ▼
+//!     free ───────────────▶ held ◀────── reclaim ───── lent
 //!      ▲                Buffer, View                   Lent
-//!      │                    │  ▲                        │
-//!      └── the last drop ───┘  └────── reclaim ─────────┘
+//!      └── the last drop ───┘
 //! ```
 //!
 //! - **free**: on the pool's stack, the most recently used on top, so that few buffers do most of the work and stay in

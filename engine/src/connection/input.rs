@@ -14,11 +14,13 @@ use crate::supply::Supply;
 /// new line end, and each time that it has doubled: a head that comes byte by byte would cost the square of its length.
 const PROMPT_BYTES: usize = 512;
 
-/// Received bytes in order: first `partial`, then `pieces`.
+/// Received bytes in order: first `partial`, then `first`, then `further`. No piece is empty.
 #[derive(Default)]
 pub(super) struct Input {
-    /// None of them empty.
-    pieces: VecDeque<View>,
+    /// What most requests lie in is at hand, and not in a queue.
+    first: Option<View>,
+    /// Only behind a first piece.
+    further: VecDeque<View>,
     /// The beginning of a head whose end has not come, copied together so that its buffers are free again.
     partial: Vec<u8>,
     /// So much of `partial` has been parsed.
@@ -44,30 +46,42 @@ impl Input {
     #[inline]
     pub(super) fn push(&mut self, piece: View) {
         debug_assert!(!piece.is_empty());
-        self.pieces.push_back(piece);
+        if self.first.is_none() {
+            debug_assert!(self.further.is_empty());
+            self.first = Some(piece);
+        } else {
+            self.further.push_back(piece);
+        }
     }
 
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<View> {
-        self.pieces.pop_front()
+        let next = if self.further.is_empty() {
+            None
+        } else {
+            self.further.pop_front()
+        };
+        std::mem::replace(&mut self.first, next)
     }
 
     /// How many pooled buffers it holds, at the most.
     pub(super) fn buffers(&self) -> usize {
-        self.pieces.len()
+        usize::from(self.first.is_some()) + self.further.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.pieces.is_empty() && self.partial.is_empty()
+        self.first.is_none() && self.partial.is_empty()
     }
 
     /// Whether all that has come has been looked at: there is no head before more comes.
     #[inline]
     pub(super) fn is_exhausted(&self) -> bool {
-        self.pieces.is_empty()
+        self.first.is_none()
     }
 
     pub(super) fn clear(&mut self, supply: &mut Supply) {
-        self.pieces.clear();
+        self.first = None;
+        self.further.clear();
         self.take_partial(supply);
     }
 
@@ -80,12 +94,12 @@ impl Input {
     /// Whether no request has begun: nothing is here, or empty lines that are ignored.
     #[inline]
     pub(super) fn is_blank(&self) -> bool {
-        self.pieces.is_empty() && (self.partial.is_empty() || head::is_blank(&self.partial))
+        self.first.is_none() && (self.partial.is_empty() || head::is_blank(&self.partial))
     }
 
     /// Whether the head that is here, or begins here, asks with HEAD.
     pub(super) fn asks_with_head(&self) -> bool {
-        let beginning = match self.pieces.front() {
+        let beginning = match &self.first {
             Some(piece) if self.partial.is_empty() => piece,
             _ => &self.partial[..],
         };
@@ -99,12 +113,12 @@ impl Input {
         if !self.partial.is_empty() {
             return None;
         }
-        let piece = self.pieces.front_mut()?;
+        let piece = self.first.as_mut()?;
         let head = head::parse_plain(piece, limits)?;
         let bytes = if piece.len() > head.len() {
             piece.split_to(head.len())
         } else {
-            self.pieces.pop_front()?
+            self.pop()?
         };
         Some((head, bytes))
     }
@@ -118,7 +132,7 @@ impl Input {
         if let Some((head, bytes)) = self.take_plain_head(limits) {
             return Ok(Some((head, supply.pass_on(bytes))));
         }
-        while let Some(piece) = self.pieces.front_mut() {
+        while let Some(piece) = &mut self.first {
             let before = self.partial.len();
             if before == 0
                 && let Some(head) = head::parse(piece, limits)?
@@ -137,7 +151,7 @@ impl Input {
                 self.parsed = self.partial.len();
                 if let Some(head) = head::parse(&self.partial, limits)? {
                     debug_assert!(head.len() > before, "an earlier parse saw this head whole");
-                    if let Some(piece) = self.pieces.front_mut() {
+                    if let Some(piece) = &mut self.first {
                         piece.advance(head.len().saturating_sub(before));
                     }
                     self.drop_used_piece();
@@ -146,15 +160,15 @@ impl Input {
                     return Ok(Some((head, bytes.into())));
                 }
             }
-            self.pieces.pop_front();
+            self.pop();
         }
         Ok(None)
     }
 
     /// Lets go of the first piece once all of it is used.
     fn drop_used_piece(&mut self) {
-        if self.pieces.front().is_some_and(|piece| piece.is_empty()) {
-            self.pieces.pop_front();
+        if self.first.as_ref().is_some_and(|piece| piece.is_empty()) {
+            self.pop();
         }
     }
 
@@ -182,7 +196,7 @@ impl Input {
         let (mut wants_more, mut taken) = (true, 0);
         while wants_more
             && !decoder.is_done()
-            && let Some(piece) = self.pieces.front_mut()
+            && let Some(piece) = &mut self.first
         {
             let step = decoder.decode(piece)?;
             if !step.data.is_empty() {

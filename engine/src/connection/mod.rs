@@ -77,10 +77,28 @@ impl Connection {
         }
     }
 
-    /// Bytes have come, or the end of the stream, or an error; without `more` the receive has ended.
-    pub(crate) fn handle_received<R: Ring>(
+    /// Bytes have come; without `more` the receive has ended.
+    #[inline(always)]
+    pub(crate) fn handle_received<R: Ring>(&mut self, view: View, more: bool, context: &mut Context<R>) {
+        if !more {
+            self.socket.handle_receive_ended();
+        }
+        context.counters.count_received(view.len());
+        let exchange = self.exchange.get_or_insert_with(|| {
+            let mut exchange = context.take_exchange();
+            // The first head has its time from the accept on.
+            exchange.is_first = self.socket.served == 0;
+            exchange.waiting_since = exchange.is_first.then_some(self.idle_since);
+            exchange
+        });
+        exchange.receive(view, context);
+        self.socket.touch(context);
+    }
+
+    /// The end of the stream has come, or an error; without `more` the receive has ended.
+    pub(crate) fn handle_nothing_received<R: Ring>(
         &mut self,
-        outcome: Result<Option<View>, Errno>,
+        outcome: Result<(), Errno>,
         more: bool,
         context: &mut Context<R>,
     ) -> Fate {
@@ -88,18 +106,7 @@ impl Connection {
             self.socket.handle_receive_ended();
         }
         match outcome {
-            Ok(Some(view)) => {
-                context.counters.count_received(view.len());
-                let exchange = self.exchange.get_or_insert_with(|| {
-                    let mut exchange = context.take_exchange();
-                    // The first head has its time from the accept on.
-                    exchange.is_first = self.socket.served == 0;
-                    exchange.waiting_since = exchange.is_first.then_some(self.idle_since);
-                    exchange
-                });
-                exchange.receive(view, context);
-            }
-            Ok(None) => {
+            Ok(()) => {
                 self.socket.ended = true;
             }
             Err(Errno(libc::ENOBUFS)) => self.socket.handle_starved(context),
@@ -228,25 +235,33 @@ impl Connection {
         if exchange.settle(&mut self.socket, context) == Fate::Closed {
             return self.close(context);
         }
-        let is_idle = exchange.is_idle();
-        if (self.socket.ended || context.closes_idle) && is_idle {
-            return self.close(context);
+        if exchange.is_idle() {
+            if self.socket.ended || context.closes_idle {
+                return self.close(context);
+            }
+            if exchange.is_used_up() {
+                self.rest(context);
+                return Fate::Open;
+            }
         }
-        if is_idle && exchange.is_used_up() {
-            self.idle_since = context.clock.now();
-            if let Some(exchange) = self.exchange.take() {
-                context.recycle_over(exchange);
-            }
-            self.socket.pace(0, context);
-        } else {
-            exchange.await_peer(context);
-            if exchange.receives() {
-                let held = exchange.buffers_held();
-                self.socket.pace(held, context);
-            }
+        exchange.await_peer(context);
+        if exchange.receives() {
+            let held = exchange.buffers_held();
+            self.socket.pace(held, context);
         }
         self.set_timer(context);
         Fate::Open
+    }
+
+    /// The exchange is over, and nothing of it is kept: the connection is idle.
+    #[inline(always)]
+    fn rest<R: Ring>(&mut self, context: &mut Context<R>) {
+        self.idle_since = context.clock.now();
+        if let Some(exchange) = self.exchange.take() {
+            context.recycle_over(exchange);
+        }
+        self.set_timer(context);
+        self.socket.pace(0, context);
     }
 
     /// Closes the socket without waiting for anything: the peer is gone, or too slow, or the server stops.

@@ -26,6 +26,7 @@ const REQUESTS_PER_ROUND: u32 = 64;
 
 impl Exchange {
     /// Bytes have come.
+    #[inline(always)]
     pub(super) fn receive<R>(&mut self, view: View, context: &mut Context<R>) {
         self.handle_progress(view.len(), context);
         if self.stage == Stage::Head && !self.is_first && self.input.is_blank() {

@@ -28,7 +28,7 @@ use crate::control::{Control, Order};
 use crate::counters::Counters;
 use crate::handler::Handler;
 use crate::listener::Listener;
-use crate::ring::{Completion, Ring, Wait};
+use crate::ring::{Completion, Received, Ring, Wait};
 use crate::shared::{News, Shared};
 use crate::timers::Millis;
 use crate::usage::Usage;
@@ -134,14 +134,9 @@ impl<R: Ring> Core<R> {
 
     /// Works off what has completed, what the handlers' side reports, and what is due.
     fn work(&mut self) -> bool {
-        let mut happened = false;
-        let mut completions = 0;
-        while let Some(completion) = self.context.ring.next_completion() {
-            happened |= !matches!(completion, Completion::Ticked);
-            completions += u64::from(!matches!(completion, Completion::Ticked));
-            self.handle_completion(completion);
-        }
+        let completions = self.handle_completions();
         self.context.counters.count_round(completions);
+        let mut happened = completions > 0;
         happened |= self.handle_put_off();
         happened |= self.handle_news();
         happened |= self.handle_timers();
@@ -179,21 +174,40 @@ impl<R: Ring> Core<R> {
         }
     }
 
+    /// Works off what has completed. Returns how much that was, ticks apart.
     #[inline]
-    fn handle_completion(&mut self, completion: Completion) {
-        if let Completion::Received { key, outcome, more } = completion {
-            if let Some(connection) = self.connections.get_mut(key) {
-                let fate = connection.handle_received(outcome, more, &mut self.context);
-                self.remove_if(key, fate);
+    fn handle_completions(&mut self) -> u64 {
+        let mut completions = 0;
+        loop {
+            while let Some(received) = self.context.ring.next_received() {
+                completions += 1;
+                self.handle_received(received);
             }
-        } else {
-            self.handle_other_completion(completion);
+            let Some(completion) = self.context.ring.next_completion() else {
+                return completions;
+            };
+            completions += u64::from(!matches!(completion, Completion::Ticked));
+            self.handle_completion(completion);
+        }
+    }
+
+    #[inline(always)]
+    fn handle_received(&mut self, Received { key, view, more }: Received) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.handle_received(view, more, &mut self.context);
         }
     }
 
     #[inline(never)]
-    fn handle_other_completion(&mut self, completion: Completion) {
+    fn handle_completion(&mut self, completion: Completion) {
         match completion {
+            Completion::Received(received) => self.handle_received(received),
+            Completion::NothingReceived { key, outcome, more } => {
+                if let Some(connection) = self.connections.get_mut(key) {
+                    let fate = connection.handle_nothing_received(outcome, more, &mut self.context);
+                    self.remove_if(key, fate);
+                }
+            }
             Completion::Sent {
                 key,
                 outcome,
@@ -226,7 +240,7 @@ impl<R: Ring> Core<R> {
                 self.open_accepted();
             }
             Completion::Readable => self.handle_order(),
-            Completion::Ticked | Completion::Received { .. } => {}
+            Completion::Ticked => {}
         }
     }
 

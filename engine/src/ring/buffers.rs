@@ -96,11 +96,10 @@ impl Buffers {
 
     /// Tops up the buffers in the kernel's hands, as far as the pool has any.
     pub(super) fn refill(&mut self) {
-        let tail_before = self.tail;
-        while self.lent < self.target {
-            let Some(buffer) = self.pool.take() else { break };
-            let lent = buffer.lend();
-            let place = usize::from(self.tail & (LENT_MAX - 1));
+        let mut tail = self.tail;
+        for _ in self.lent..self.target {
+            let Some(lent) = self.pool.lend() else { break };
+            let place = usize::from(tail & (LENT_MAX - 1));
             debug_assert!(place < usize::from(LENT_MAX));
             // SAFETY: `place` is masked to the ring's length, and the kernel reads an entry only once the tail has
             // passed it, which is published below; no other reference to the entry exists.
@@ -109,10 +108,11 @@ impl Buffers {
             entry.set_len(lent.bytes as u32);
             entry.set_bid(lent.index);
             self.places[usize::from(lent.index)] = place as u16;
-            self.tail = self.tail.wrapping_add(1);
-            self.lent += 1;
+            tail = tail.wrapping_add(1);
         }
-        if self.tail != tail_before {
+        if tail != self.tail {
+            self.lent += tail.wrapping_sub(self.tail);
+            self.tail = tail;
             // SAFETY: the tail is the reserved field of the first entry, by the kernel's layout; it is aligned for a
             // u16, lives as long as the mapping, and is written here alone. Release publishes the entries before it.
             unsafe {
@@ -125,8 +125,7 @@ impl Buffers {
     /// Takes back the buffer that a completion names, with the bytes that were received into it.
     pub(super) fn take_back(&mut self, index: u16, bytes: usize) -> Option<ringlane_pool::View> {
         let buffer = self.pool.reclaim(index, bytes)?;
-        debug_assert!(self.lent > 0);
-        self.lent = self.lent.saturating_sub(1);
+        self.lent -= 1; // It was lent, and by `refill`.
         Some(buffer.freeze())
     }
 

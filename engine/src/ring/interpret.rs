@@ -8,67 +8,63 @@ use slab::Slab;
 
 use super::buffers::Buffers;
 use super::token::Token;
-use super::{Completion, Errno, Transmission};
+use super::{Completion, Errno, Received, Transmission};
 
-/// Puts the completion of a receive into words.
+/// What a receive has brought: for which connection, into which buffer, and how many bytes.
 #[inline(always)]
-pub(super) fn received(
-    key: Key,
-    entry: &cqueue::Entry,
-    buffers: &mut Buffers,
-    ahead: &mut Vec<Completion>,
-) -> Completion {
-    let flags = entry.flags();
-    let outcome = outcome(entry);
-    // Whatever else it says: a completion that names a buffer gives it back.
-    let view = match cqueue::buffer_select(flags) {
-        None => None,
-        Some(index) if outcome.unwrap_or(0) <= buffers.bytes_of(index) => {
-            buffers.take_back(index, outcome.unwrap_or(0))
-        }
-        Some(index) => return spread(key, entry, index, buffers, ahead),
-    };
-    Completion::Received {
-        key,
-        outcome: outcome.map(|bytes| view.filter(|_| bytes > 0)),
-        more: cqueue::more(flags),
+pub(super) fn received(entry: &cqueue::Entry) -> Option<(Key, u16, usize)> {
+    match (Token::from_bits(entry.user_data()), entry.result()) {
+        (Token::Receive(key), bytes @ 1..) => Some((key, cqueue::buffer_select(entry.flags())?, bytes as usize)),
+        _ => None,
     }
 }
 
-/// Makes one completion of each buffer of a bundle. Returns the first; the others come ahead of everything else.
+/// Makes one completion of each buffer of a bundle, which come ahead of everything else.
 #[cold]
 #[inline(never)]
-fn spread(
-    key: Key,
-    entry: &cqueue::Entry,
-    first: u16,
-    buffers: &mut Buffers,
-    ahead: &mut Vec<Completion>,
-) -> Completion {
-    let received = |view, more| Completion::Received {
-        key,
-        outcome: Ok(view),
-        more,
+pub(super) fn spread(entry: &cqueue::Entry, buffers: &mut Buffers, ahead: &mut Vec<Completion>) {
+    let Some((key, first, bytes)) = received(entry) else {
+        return;
     };
     let ends_at = ahead.len();
-    buffers.take_bundle_back(first, outcome(entry).unwrap_or(0), |view| {
-        ahead.push(received(Some(view), true));
+    buffers.take_bundle_back(first, bytes, |view| {
+        ahead.push(Completion::Received(Received { key, view, more: true }));
     });
     let more_follow = cqueue::more(entry.flags());
-    if let Some(Completion::Received { more, .. }) = ahead[ends_at..].last_mut() {
-        *more = more_follow;
+    if let Some(Completion::Received(last)) = ahead[ends_at..].last_mut() {
+        last.more = more_follow;
     }
     ahead[ends_at..].reverse();
     debug_assert!(ahead.len() > ends_at, "a bundle has at least one buffer");
-    ahead.pop().unwrap_or(received(None, more_follow))
 }
 
-/// Puts any completion but a receive's into words; none for those that nobody waits for.
+/// The next of the completions that come ahead, where it brings bytes.
+#[cold]
 #[inline(never)]
-pub(super) fn interpret(entry: &cqueue::Entry, lent: &mut Slab<(Key, Box<Transmission>)>) -> Option<Completion> {
+pub(super) fn received_ahead(ahead: &mut Vec<Completion>) -> Option<Received> {
+    match ahead.pop_if(|next| matches!(next, Completion::Received(_)))? {
+        Completion::Received(received) => Some(received),
+        _ => None,
+    }
+}
+
+/// Puts a completion that brings no bytes into words; none for those that nobody waits for.
+pub(super) fn interpret(
+    entry: &cqueue::Entry,
+    buffers: &mut Buffers,
+    lent: &mut Slab<(Key, Box<Transmission>)>,
+) -> Option<Completion> {
     let more = cqueue::more(entry.flags());
     let outcome = outcome(entry);
     match Token::from_bits(entry.user_data()) {
+        Token::Receive(key) => {
+            // Whatever else it says: a completion that names a buffer gives it back.
+            if let Some(index) = cqueue::buffer_select(entry.flags()) {
+                drop(buffers.take_back(index, 0));
+            }
+            let outcome = outcome.map(drop);
+            Some(Completion::NothingReceived { key, outcome, more })
+        }
         Token::Accept => {
             // SAFETY: a successful accept's result is a new descriptor that this process owns and nobody has seen yet.
             let outcome = outcome.map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) });
@@ -89,7 +85,7 @@ pub(super) fn interpret(entry: &cqueue::Entry, lent: &mut Slab<(Key, Box<Transmi
         }
         Token::Watch => Some(Completion::Readable),
         Token::Tick => Some(Completion::Ticked),
-        Token::Receive(_) | Token::SendAtOnce(_) | Token::Unattended => None,
+        Token::SendAtOnce(_) | Token::Unattended => None,
     }
 }
 
@@ -109,7 +105,7 @@ mod tests {
 
     use ringlane_pool::{Options, Pool, Slots};
 
-    use crate::ring::{Completion, Ring, Uring, Wait};
+    use crate::ring::{Completion, Received, Ring, Uring, Wait};
 
     /// What lies in a socket comes in order, however many buffers a completion of the kernel's covers, and all buffers come
     /// back; also where the kernel has fewer than it wants.
@@ -140,14 +136,16 @@ mod tests {
                     }
                     ring.enter(Wait::UpTo(std::time::Duration::from_secs(5))).unwrap();
                     while let Some(completion) = ring.next_completion() {
-                        let Completion::Received { outcome, more, .. } = completion else {
-                            continue;
+                        let more = match completion {
+                            Completion::Received(Received { view, more, .. }) => {
+                                received.extend_from_slice(&view);
+                                more
+                            }
+                            Completion::NothingReceived { more, .. } => more,
+                            _ => continue,
                         };
                         assert!(armed || !more, "something comes behind the last completion");
                         armed = more;
-                        if let Ok(Some(view)) = outcome {
-                            received.extend_from_slice(&view);
-                        }
                     }
                 }
                 assert!(received == sent, "{length} bytes in {buffers_max} buffers");
@@ -157,7 +155,7 @@ mod tests {
                     while armed {
                         ring.enter(Wait::UpTo(std::time::Duration::from_secs(5))).unwrap();
                         while let Some(completion) = ring.next_completion() {
-                            armed &= !matches!(completion, Completion::Received { more: false, .. });
+                            armed &= !matches!(completion, Completion::NothingReceived { more: false, .. });
                         }
                     }
                 }

@@ -103,7 +103,11 @@ pub(crate) trait Ring {
     /// there. Those of the last round must have been taken.
     fn enter(&mut self, wait: Wait) -> io::Result<()>;
 
-    /// The next of the completions that [`enter`](Ring::enter) took over.
+    /// The next of the completions that [`enter`](Ring::enter) took over, where it brings bytes. Most do: apart from the
+    /// others, they are handed on in registers.
+    fn next_received(&mut self) -> Option<Received>;
+
+    /// The next of those completions, whatever it is.
     fn next_completion(&mut self) -> Option<Completion>;
 
     /// Whether there is nothing to hand to the kernel and nothing to take from it, as far as memory tells: what comes from
@@ -152,10 +156,11 @@ pub(crate) enum Completion {
         outcome: Result<OwnedFd, Errno>,
         more: bool,
     },
-    /// Bytes, the end of the stream (`Ok(None)`), or why there are none; without `more`, receiving has ended.
-    Received {
+    Received(Received),
+    /// The end of the stream, or why nothing was received; without `more`, receiving has ended.
+    NothingReceived {
         key: Key,
-        outcome: Result<Option<View>, Errno>,
+        outcome: Result<(), Errno>,
         more: bool,
     },
     /// How many bytes a send got away with, and its transmission back.
@@ -171,11 +176,21 @@ pub(crate) enum Completion {
         block: Chunk,
     },
     /// The connection was reset while it was not received from.
-    HungUp { key: Key },
+    HungUp {
+        key: Key,
+    },
     /// The watched descriptor is readable.
     Readable,
     /// A millisecond is over.
     Ticked,
+}
+
+/// Bytes that a connection has received; without `more`, receiving has ended.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) key: Key,
+    pub(crate) view: View,
+    pub(crate) more: bool,
 }
 
 /// An error number of the system (errno(3)).

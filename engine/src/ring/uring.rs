@@ -13,10 +13,10 @@ use slab::Slab;
 
 use super::buffers::{Buffers, GROUP};
 use super::calls;
-use super::interpret::{interpret, outcome, received};
+use super::interpret::{interpret, outcome, received, received_ahead, spread};
 use super::setup::{has_bundles, setup};
 use super::token::Token;
-use super::{Completion, Ring, Sending, Transmission, Wait};
+use super::{Completion, Received, Ring, Sending, Transmission, Wait};
 use crate::chunk::Chunk;
 use crate::error::Error;
 
@@ -381,17 +381,34 @@ impl Ring for Uring {
     }
 
     #[inline(always)]
+    fn next_received(&mut self) -> Option<Received> {
+        if !self.ahead.is_empty() {
+            return received_ahead(&mut self.ahead);
+        }
+        let entry = self.completed.get(self.taken)?;
+        let (key, index, bytes) = received(entry)?;
+        if bytes > self.buffers.bytes_of(index) {
+            self.taken += 1;
+            spread(entry, &mut self.buffers, &mut self.ahead);
+            return received_ahead(&mut self.ahead);
+        }
+        let view = self.buffers.take_back(index, bytes)?;
+        self.taken += 1;
+        let more = cqueue::more(entry.flags());
+        Some(Received { key, view, more })
+    }
+
     fn next_completion(&mut self) -> Option<Completion> {
         if let Some(completion) = self.ahead.pop() {
             return Some(completion);
         }
-        while let Some(entry) = self.completed.get(self.taken) {
-            self.taken += 1;
-            // What most are, apart: the others have no say in where its parts lie.
-            if let Token::Receive(key) = Token::from_bits(entry.user_data()) {
-                return Some(received(key, entry, &mut self.buffers, &mut self.ahead));
+        loop {
+            if let Some(received) = self.next_received() {
+                return Some(Completion::Received(received));
             }
-            let completion = interpret(entry, &mut self.lent);
+            let entry = self.completed.get(self.taken)?;
+            self.taken += 1;
+            let completion = interpret(entry, &mut self.buffers, &mut self.lent);
             if let Some(Completion::Ticked) = completion {
                 self.handle_tick();
             }
@@ -399,7 +416,6 @@ impl Ring for Uring {
                 return completion;
             }
         }
-        None
     }
 
     fn is_quiet(&mut self) -> bool {

@@ -1,4 +1,4 @@
-//! Buffers in one hand: filled from the front, then lent to the kernel or frozen into views.
+//! Buffers in one hand: filled from the front, then frozen into views; or with the kernel, which fills them.
 
 use std::ops::Deref;
 use std::{fmt, slice};
@@ -29,13 +29,14 @@ pub struct Buffer {
     pub(super) hold: Hold,
 }
 
-/// A buffer that is with the kernel. It comes back by [`Pool::reclaim`](super::Pool::reclaim), not by being dropped.
+/// A buffer that [`Pool::lend`](super::Pool::lend) gave to the kernel. It comes back by
+/// [`Pool::reclaim`](super::Pool::reclaim), not by being dropped.
 ///
 /// ```
 /// use ringlane_pool::{Options, Pool};
 ///
 /// let pool = Pool::new(Options { buffer_bytes: 1024, buffers_max: 8, buffers_step: 8 })?;
-/// let lent = pool.take().expect("a new pool has free buffers").lend();
+/// let lent = pool.lend().expect("a new pool has free buffers");
 /// // SAFETY: the address is valid for 1024 bytes until the buffer is reclaimed, and nobody else uses it.
 /// unsafe { lent.address.copy_from(b"received".as_ptr(), 8) };
 ///
@@ -144,22 +145,6 @@ impl Buffer {
     #[inline]
     pub fn clear(&mut self) {
         self.hold.len = 0;
-    }
-
-    /// Hands all of it to the kernel, filled or not. It counts as lent until
-    /// [`Pool::reclaim`](super::Pool::reclaim) takes it back.
-    ///
-    /// Whoever makes the kernel, or anyone, write to the [address](Lent::address) must reclaim the buffer only after
-    /// the last write: this is the condition of safety for the unsafe code that passes the address on.
-    #[inline]
-    pub fn lend(self) -> Lent {
-        let lent = Lent {
-            address: self.hold.address().as_ptr(),
-            bytes: self.capacity(),
-            index: self.index(),
-        };
-        self.hold.lend();
-        lent
     }
 
     /// Makes the filled part shareable, without copying. The rest of the buffer is out of reach until the last view is

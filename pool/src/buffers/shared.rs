@@ -74,16 +74,29 @@ impl Shared {
 
     /// Turns the most recently used free buffer into a held one with one reference.
     #[inline]
-    pub(super) fn pop(&self) -> Option<u16> {
-        if self.free.get() == 0 && !self.grow() {
+    pub(super) fn take(&self) -> Option<u16> {
+        self.pop(1)
+    }
+
+    /// Turns the most recently used free buffer into a lent one.
+    #[inline]
+    pub(super) fn lend(&self) -> Option<u16> {
+        let index = self.pop(LENT)?;
+        self.lent.set(self.lent.get() + 1);
+        Some(index)
+    }
+
+    /// Takes the most recently used free buffer off the stack and gives it another state.
+    #[inline]
+    fn pop(&self, state: u32) -> Option<u16> {
+        if self.free.get() == self.empty.get() && !self.uncover() {
             return None;
         }
         let top = self.free.get() - 1;
         let index = self.stack[top].get();
-        debug_assert!(matches!(self.state(index), EMPTY | FREE));
+        debug_assert_eq!(self.state(index), FREE);
         self.free.set(top);
-        self.empty.set(self.empty.get().min(top));
-        self.states[usize::from(index)].set(1);
+        self.states[usize::from(index)].set(state);
         Some(index)
     }
 
@@ -101,29 +114,27 @@ impl Shared {
     /// Takes a reference from a held buffer. With the last one it becomes free, and the most recently used.
     #[inline]
     pub(super) fn remove_reference(&self, index: u16) {
-        let state = &self.states[usize::from(index)];
-        debug_assert!((1..=REFERENCES_MAX).contains(&state.get()));
+        debug_assert!(self.is_held(index));
+        // Without a panic, which would make dropping a function that can unwind.
+        let Some(state) = self.states.get(usize::from(index)) else {
+            return;
+        };
         if state.get() > 1 {
             state.set(state.get() - 1);
-        } else {
-            state.set(FREE);
-            let free = self.free.get();
-            self.stack[free].set(index);
+            return;
+        }
+        state.set(FREE);
+        let free = self.free.get();
+        debug_assert!(free < self.stack.len());
+        if let Some(slot) = self.stack.get(free) {
+            slot.set(index);
             self.free.set(free + 1);
         }
     }
 
-    /// Turns a held buffer with one reference into a lent one.
-    #[inline]
-    pub(super) fn set_lent(&self, index: u16) {
-        debug_assert_eq!(self.state(index), 1);
-        self.states[usize::from(index)].set(LENT);
-        self.lent.set(self.lent.get() + 1);
-    }
-
     /// Turns a lent buffer into a held one with one reference. Says whether it was a lent one.
     #[inline]
-    pub(super) fn set_reclaimed(&self, index: u16) -> bool {
+    pub(super) fn reclaim(&self, index: u16) -> bool {
         match self.states.get(usize::from(index)) {
             Some(state) if state.get() == LENT => {
                 state.set(1);
@@ -142,6 +153,11 @@ impl Shared {
     /// Whether exactly one reference holds the buffer.
     pub(super) fn is_exclusive(&self, index: u16) -> bool {
         self.state(index) == 1
+    }
+
+    /// Whether the buffer is with the kernel.
+    pub(super) fn is_lent(&self, index: u16) -> bool {
+        self.state(index) == LENT
     }
 
     #[inline]
@@ -218,8 +234,21 @@ impl Shared {
         self.buffer_bytes().max(self.region.page_bytes())
     }
 
-    /// Puts one more step of buffers on the empty stack, the lowest on top. Says whether there were any left.
+    /// Counts the uppermost of the empty buffers among those with memory behind, as it will be taken next, and grows where
+    /// there is none. Says whether there was any left.
     #[cold]
+    fn uncover(&self) -> bool {
+        debug_assert_eq!(self.free.get(), self.empty.get());
+        if self.empty.get() == 0 && !self.grow() {
+            return false;
+        }
+        let top = self.empty.get() - 1;
+        self.states[usize::from(self.stack[top].get())].set(FREE);
+        self.empty.set(top);
+        true
+    }
+
+    /// Puts one more step of buffers on the empty stack, the lowest on top. Says whether there were any left.
     fn grow(&self) -> bool {
         debug_assert_eq!(self.free.get(), 0);
         let total = self.total.get();

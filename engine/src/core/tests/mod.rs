@@ -15,7 +15,7 @@ use super::harness::{self, Harness, without_dates};
 use super::*;
 use crate::request::Request;
 use crate::response::{IntoResponse, Response};
-use crate::ring::{Ended, Errno, Simulated};
+use crate::ring::{Ended, Errno, Received, Simulated};
 
 async fn service(request: Request) -> Response {
     match request.path() {
@@ -143,12 +143,12 @@ fn completions_of_a_slot_before_do_not_reach_its_next_connection() {
             buffer
                 .extend_from_slice(b"GET /stale HTTP/1.1\r\nHost: x\r\n\r\n")
                 .unwrap();
-            harness.ring.complete(Completion::Received {
+            harness.ring.complete(Completion::Received(Received {
                 key: stale,
-                outcome: Ok(Some(buffer.freeze())),
+                view: buffer.freeze(),
                 more: true,
-            });
-            harness.ring.complete(Completion::Received {
+            }));
+            harness.ring.complete(Completion::NothingReceived {
                 key: stale,
                 outcome: Err(Errno(libc::ECONNRESET)),
                 more: false,

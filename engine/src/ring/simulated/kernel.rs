@@ -6,7 +6,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use ringlane_pool::{Key, Pool};
 use slab::Slab;
 
-use super::super::{Completion, Errno, Transmission};
+use super::super::{Completion, Errno, Received, Transmission};
 use crate::chunk::Chunk;
 
 /// What goes wrong, and when. Each number counts down as it is used up.
@@ -227,7 +227,19 @@ impl Kernel {
         if !more {
             peer.receiving = None;
         }
-        self.completions.push_back(Completion::Received { key, outcome, more });
+        self.completions.push_back(match outcome {
+            Ok(Some(view)) => Completion::Received(Received { key, view, more }),
+            Ok(None) => Completion::NothingReceived {
+                key,
+                outcome: Ok(()),
+                more,
+            },
+            Err(error) => Completion::NothingReceived {
+                key,
+                outcome: Err(error),
+                more,
+            },
+        });
         more && goes_on
     }
 
@@ -311,7 +323,7 @@ impl Kernel {
                 } else {
                     return;
                 }
-                self.completions.push_back(Completion::Received {
+                self.completions.push_back(Completion::NothingReceived {
                     key,
                     outcome: Err(cancelled),
                     more: false,

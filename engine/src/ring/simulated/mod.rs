@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use ringlane_pool::{Key, Pool};
 
-use super::{Completion, Errno, Ring, Sending, Transmission, Wait};
+use super::{Completion, Errno, Received, Ring, Sending, Transmission, Wait};
 use crate::chunk::Chunk;
 use kernel::{AtOnce, Cancellation, Kernel, Peer};
 
@@ -295,6 +295,16 @@ impl Ring for Simulated {
             kernel.taken_over.append(&mut kernel.completions);
         });
         Ok(())
+    }
+
+    fn next_received(&mut self) -> Option<Received> {
+        self.with(|kernel| match kernel.taken_over.pop_front()? {
+            Completion::Received(received) => Some(received),
+            other => {
+                kernel.taken_over.push_front(other);
+                None
+            }
+        })
     }
 
     fn next_completion(&mut self) -> Option<Completion> {

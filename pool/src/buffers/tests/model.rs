@@ -25,13 +25,21 @@ struct Twin {
 
 impl Twin {
     fn take(&mut self) -> Option<usize> {
+        self.pop(State::Held(1))
+    }
+
+    fn lend(&mut self) -> Option<usize> {
+        self.pop(State::Lent)
+    }
+
+    fn pop(&mut self, state: State) -> Option<usize> {
         if self.free.is_empty() {
             let end = (self.total + self.options.buffers_step).min(self.options.buffers_max);
             self.free.extend((self.total..end).rev());
             self.total = end;
         }
         let index = self.free.pop()?;
-        self.states[index] = State::Held(1);
+        self.states[index] = state;
         Some(index)
     }
 
@@ -264,12 +272,9 @@ impl Bench {
     }
 
     fn lend(&mut self) {
-        let Some(place) = self.place(self.buffers.len()) else {
-            return;
-        };
-        let (buffer, _) = self.buffers.swap_remove(place);
-        self.twin.states[usize::from(buffer.index())] = State::Lent;
-        self.lent.push(buffer.lend());
+        let (lent, expected) = (self.pool.lend(), self.twin.lend());
+        assert_eq!(lent.as_ref().map(|lent| usize::from(lent.index)), expected);
+        self.lent.extend(lent);
     }
 
     /// As a kernel would, and sometimes as it never should.
