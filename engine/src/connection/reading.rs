@@ -247,6 +247,9 @@ impl Exchange {
             Framing::Length(length) => Some(length),
             _ => None,
         };
+        if length.is_none_or(|bytes| bytes > context.supply.pool().buffer_bytes() as u64) {
+            socket.receive_in_bundles(context);
+        }
         request.set_body(Body::new(Rc::clone(&pipe), length));
         self.patience = Patience::new(context.limits.body.timeout);
         self.inbound = Some(Inbound {

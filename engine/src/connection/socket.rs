@@ -14,6 +14,8 @@ pub(crate) struct Socket {
     /// Requests answered or being answered.
     pub(super) served: u32,
     receiving: Receiving,
+    /// It has brought a long body: several buffers are received at a time.
+    in_bundles: bool,
     /// The peer has sent its last byte.
     pub(super) ended: bool,
     /// Its reset is watched for, as nobody would see it while it is not received from.
@@ -29,6 +31,8 @@ enum Receiving {
     Armed,
     /// It was cancelled, and its last completion has not come.
     Ending,
+    /// The same, but only to be armed again for bundles.
+    Turning,
     /// It ended for want of a buffer, and the socket is on the core's list of those.
     Starved,
 }
@@ -44,6 +48,7 @@ impl Socket {
             descriptor,
             served: 0,
             receiving: Receiving::Armed,
+            in_bundles: false,
             ended: false,
             watched: false,
             touched: false,
@@ -94,6 +99,15 @@ impl Socket {
         self.receiving == Receiving::Starved
     }
 
+    /// A long body comes: several buffers are received at a time from now on. That costs the kernel a little more for each
+    /// receive, so that who sends none is spared it.
+    pub(super) fn receive_in_bundles<R: Ring>(&mut self, context: &mut Context<R>) {
+        if !std::mem::replace(&mut self.in_bundles, true) && self.receiving == Receiving::Armed {
+            context.ring.cancel_receive(self.key);
+            self.receiving = Receiving::Turning;
+        }
+    }
+
     /// Receives on while fewer buffers are held than the connection may, and again from half of that.
     #[inline]
     pub(super) fn pace<R: Ring>(&mut self, held: usize, context: &mut Context<R>) {
@@ -113,7 +127,7 @@ impl Socket {
                 self.receiving = Receiving::Ending;
             }
             Receiving::Off if held <= limit / 2 && !self.ended => {
-                context.ring.receive(self.descriptor, self.key);
+                context.ring.receive(self.descriptor, self.key, self.in_bundles);
                 self.receiving = Receiving::Armed;
             }
             _ => {}

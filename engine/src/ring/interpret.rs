@@ -127,12 +127,12 @@ mod tests {
             for length in [1, 1024, 1025, 4096, 20_000, 70_001] {
                 let sent: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
                 client.write_all(&sent).unwrap();
-                ring.receive(server.as_raw_fd(), key);
+                ring.receive(server.as_raw_fd(), key, true);
                 let mut received = Vec::new();
                 let mut armed = true;
                 while received.len() < length {
                     if !std::mem::replace(&mut armed, true) {
-                        ring.receive(server.as_raw_fd(), key);
+                        ring.receive(server.as_raw_fd(), key, true);
                     }
                     ring.enter(Wait::UpTo(std::time::Duration::from_secs(5))).unwrap();
                     while let Some(completion) = ring.next_completion() {

@@ -267,10 +267,10 @@ impl Ring for Uring {
         self.cancel(Token::Accept);
     }
 
-    fn receive(&mut self, socket: RawFd, key: Key) {
+    fn receive(&mut self, socket: RawFd, key: Key, in_bundles: bool) {
         let entry = match self.bundle_bytes {
-            0 => opcode::RecvMulti::new(Fd(socket), GROUP).build(),
-            bytes => bounded(opcode::RecvMultiBundle::new(Fd(socket), GROUP).build(), bytes),
+            bytes if in_bundles && bytes > 0 => bounded(opcode::RecvMultiBundle::new(Fd(socket), GROUP).build(), bytes),
+            _ => opcode::RecvMulti::new(Fd(socket), GROUP).build(),
         };
         self.push(entry.user_data(Token::Receive(key).to_bits()));
     }

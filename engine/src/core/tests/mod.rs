@@ -70,6 +70,40 @@ fn answers_are_the_same_however_the_requests_are_cut() {
 }
 
 #[test]
+fn who_sends_a_long_body_is_received_from_in_bundles() {
+    const LONG: usize = 20_000;
+    test(
+        |_| {},
+        async |mut harness| {
+            let (before, behind) = (harness.ring.connect(), harness.ring.connect());
+            harness.ring.write(before, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+            harness.ring.write(
+                behind,
+                b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+            );
+            harness.run(0).await;
+            assert!(harness.ring.is_receiving(before) && harness.ring.is_receiving(behind));
+            for client in [before, behind] {
+                assert!(!harness.ring.is_receiving_in_bundles(client), "nothing long has come");
+                harness.ring.read(client);
+                let head = format!("POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: {LONG}\r\n\r\n");
+                harness.ring.write(client, head.as_bytes());
+                for piece in [b'x'; LONG].chunks(3000) {
+                    harness.ring.write(client, piece);
+                    harness.turn(0).await;
+                }
+                let (answer, _) = harness.at(client, 0).await;
+                assert!(answer.ends_with(&"x".repeat(LONG)), "{} bytes", answer.len());
+                assert!(harness.ring.is_receiving_in_bundles(client));
+                harness.ring.end(client, Ok(()));
+                harness.run(0).await;
+            }
+            harness.assert_empty();
+        },
+    );
+}
+
+#[test]
 fn answers_are_the_same_however_short_the_sends_are() {
     test(
         |_| {},

@@ -92,6 +92,7 @@ pub(super) struct Peer {
     pub(super) receiving: Option<Key>,
     /// Only the next piece.
     pub(super) receiving_once: bool,
+    pub(super) in_bundles: bool,
     /// Its reset is watched for.
     pub(super) watched: Option<Key>,
     /// Bytes on their way to the server, one receive each.

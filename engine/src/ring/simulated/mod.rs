@@ -110,6 +110,10 @@ impl Simulated {
         self.with(|kernel| kernel.peer(client).receiving.is_some())
     }
 
+    pub(crate) fn is_receiving_in_bundles(&self, client: RawFd) -> bool {
+        self.with(|kernel| kernel.peer(client).receiving.is_some() && kernel.peer(client).in_bundles)
+    }
+
     /// Whether the core accepts connections.
     pub(crate) fn is_accepting(&self) -> bool {
         self.with(|kernel| kernel.accepting)
@@ -167,18 +171,19 @@ impl Ring for Simulated {
         self.with(|kernel| kernel.cancel_soon(Cancellation::Accept));
     }
 
-    fn receive(&mut self, socket: RawFd, key: Key) {
+    fn receive(&mut self, socket: RawFd, key: Key, in_bundles: bool) {
         self.with(|kernel| {
             let peer = kernel.peer(socket);
             assert!(!peer.closed, "a closed socket is received from");
             let before = peer.receiving.replace(key);
             assert!(before.is_none(), "a receive was armed twice");
             peer.receiving_once = false;
+            peer.in_bundles = in_bundles;
         });
     }
 
     fn receive_once(&mut self, socket: RawFd, key: Key) {
-        self.receive(socket, key);
+        self.receive(socket, key, false);
         self.with(|kernel| kernel.peer(socket).receiving_once = true);
     }
 
