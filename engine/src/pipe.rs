@@ -15,6 +15,9 @@ use crate::body::BodyError;
 use crate::chunk::Chunk;
 use crate::shared::{News, Shared};
 
+/// How many chunks a pipe has room for before it needs more memory: a body of 16 KiB in the usual buffers.
+const CHUNKS: usize = 8;
+
 pub(crate) struct Pipe {
     shared: Rc<Shared>,
     key: Key,
@@ -78,7 +81,11 @@ impl Pipe {
     fn push(&self, chunk: Chunk) {
         if !chunk.is_empty() && self.end.get() == End::Open {
             self.bytes.set(self.bytes.get() + chunk.len());
-            self.chunks.borrow_mut().push_back(chunk);
+            let mut chunks = self.chunks.borrow_mut();
+            if chunks.capacity() == 0 {
+                chunks.reserve(CHUNKS);
+            }
+            chunks.push_back(chunk);
         }
     }
 
