@@ -83,14 +83,14 @@ pub(crate) fn spawn_contained(shared: &Rc<Shared>, future: Pin<Box<dyn Future<Ou
 }
 
 /// A user's future, whose panics end only itself: in a poll, and in its drop, which the executor would else not survive.
-pub(crate) struct Contained<T>(Option<Pin<Box<dyn Future<Output = T>>>>);
+pub(crate) struct Contained(Option<Pin<Box<dyn Future<Output = ()>>>>);
 
 /// What a contained future comes to where it panics; the panic's message has been printed.
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
-impl<T> Contained<T> {
-    pub(crate) fn new(future: Pin<Box<dyn Future<Output = T>>>) -> Contained<T> {
+impl Contained {
+    pub(crate) fn new(future: Pin<Box<dyn Future<Output = ()>>>) -> Contained {
         Contained(Some(future))
     }
 
@@ -100,25 +100,25 @@ impl<T> Contained<T> {
     }
 }
 
-impl<T> Future for Contained<T> {
-    type Output = Result<T, Panicked>;
+impl Future for Contained {
+    type Output = Result<(), Panicked>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(future) = &mut self.0 else {
             return Poll::Ready(Err(Panicked));
         };
         let poll = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-        let output = match poll {
+        let polled = match poll {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => Ok(output),
+            Ok(Poll::Ready(())) => Ok(()),
             Err(_) => Err(Panicked),
         };
         let ended = self.end();
-        Poll::Ready(output.and_then(|output| ended.map(|()| output)))
+        Poll::Ready(polled.and(ended))
     }
 }
 
-impl<T> Drop for Contained<T> {
+impl Drop for Contained {
     fn drop(&mut self) {
         let _ = self.end();
     }
@@ -142,8 +142,8 @@ mod tests {
     fn panics_end_only_the_future() {
         let mut context = Context::from_waker(Waker::noop());
         let mut poll =
-            |future: Pin<Box<dyn Future<Output = u8>>>| Pin::new(&mut Contained::new(future)).poll(&mut context);
-        assert!(matches!(poll(Box::pin(async { 7 })), Poll::Ready(Ok(7))));
+            |future: Pin<Box<dyn Future<Output = ()>>>| Pin::new(&mut Contained::new(future)).poll(&mut context);
+        assert!(matches!(poll(Box::pin(async {})), Poll::Ready(Ok(()))));
         assert!(matches!(
             poll(Box::pin(async { panic!("expected by the test") })),
             Poll::Ready(Err(Panicked))
