@@ -150,7 +150,7 @@ mod tests {
         ));
         let held = async {
             let _held = PanicsInDrop;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         assert!(poll(Box::pin(held)).is_pending()); // And dropped right behind it.
     }

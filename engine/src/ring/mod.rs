@@ -44,8 +44,9 @@ pub(crate) trait Ring {
     /// Ends accepting. Connections that were accepted before still arrive, and then a completion without `more`.
     fn cancel_accept(&mut self);
 
-    /// Receives into pooled buffers until cancelled or the stream ends (multishot), in bundles or not: one [`Completion::Received`] for each
-    /// buffer. Those of several buffers may come in a row, which the kernel has filled at a time: they are the same round's.
+    /// Receives into pooled buffers until cancelled or the stream ends (multishot), several of them at a time or not: one
+    /// [`Completion::Received`] for each buffer. Those of several buffers may come in a row, which the kernel has filled at a
+    /// time: they are the same round's.
     fn receive(&mut self, socket: RawFd, key: Key, in_bundles: bool);
 
     /// Receives once: one [`Completion::Received`] without `more`. A connection that ends behind its first request has then
