@@ -47,13 +47,7 @@ impl Block {
     #[inline(always)]
     pub(super) fn copy_response(&mut self, head: &response::Head<'_>, body: &[u8]) -> bool {
         match self {
-            Block::Pooled(buffer) => {
-                let encoded = response::encode_whole(head, body, buffer.spare_mut());
-                if let Some(length) = encoded {
-                    buffer.advance(length);
-                }
-                encoded.is_some()
-            }
+            Block::Pooled(buffer) => fill(buffer, |out| response::encode_whole(head, body, out)),
             Block::Heap(_) => false,
         }
     }
@@ -61,7 +55,7 @@ impl Block {
     /// Appends a response's head, whatever the block is; false where there is no room for all of it.
     pub(super) fn encode(&mut self, head: &response::Head<'_>) -> bool {
         match self {
-            Block::Pooled(_) => self.copy_response(head, b""),
+            Block::Pooled(buffer) => fill(buffer, |out| response::encode(head, out)),
             Block::Heap(heap) => {
                 let start = heap.len();
                 heap.resize(heap.capacity(), 0);
@@ -80,4 +74,14 @@ impl Block {
             Block::Heap(bytes) => bytes.into(),
         }
     }
+}
+
+/// Appends what is written to the spare part of a buffer; false where that is nothing.
+#[inline(always)]
+fn fill(buffer: &mut Buffer, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+    let written = write(buffer.spare_mut());
+    if let Some(length) = written {
+        buffer.advance(length);
+    }
+    written.is_some()
 }

@@ -129,9 +129,6 @@ impl Input {
         limits: &Limits,
         supply: &mut Supply,
     ) -> Result<Option<(Head, Chunk)>, HeadError> {
-        if let Some((head, bytes)) = self.take_plain_head(limits) {
-            return Ok(Some((head, supply.pass_on(bytes))));
-        }
         while let Some(piece) = &mut self.first {
             let before = self.partial.len();
             if before == 0

@@ -157,7 +157,7 @@ pub fn check_head(input: &[u8], limits: &Limits) {
     let whole = head::parse(input, limits);
     assert_eq!(
         whole,
-        head::parse_naive(input, limits),
+        head::parse_strictly(input, limits),
         "the two ways through the rules differ"
     );
     let mut is_settled = false;

@@ -69,18 +69,14 @@ pub fn parse_plain(input: &[u8], limits: &Limits) -> Option<Head> {
     fast::parse(input, limits)
 }
 
-/// [`parse`] by the strict way alone: its twin for tests and fuzzing.
-pub(crate) fn parse_naive(input: &[u8], limits: &Limits) -> Result<Option<Head>, Error> {
-    parse_strictly(input, limits)
-}
-
 /// Whether the fast way takes `input`, for tests and fuzzing: on valid heads of version 1.0 and 1.1 it has to.
 pub(crate) fn is_fast(input: &[u8], limits: &Limits) -> bool {
     parse_plain(input, limits).is_some()
 }
 
+/// [`parse`] by the strict way alone, which is also its twin for tests and fuzzing.
 #[cold]
-fn parse_strictly(input: &[u8], limits: &Limits) -> Result<Option<Head>, Error> {
+pub(crate) fn parse_strictly(input: &[u8], limits: &Limits) -> Result<Option<Head>, Error> {
     let (start, window) = window(input, limits);
     match strict::parse(window, start, limits) {
         Ok(head) => Ok(Some(head)),
