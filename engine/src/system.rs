@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use crate::config::{Config, Cores};
 use crate::error::Error;
@@ -111,26 +112,72 @@ fn connections_max(config: &Config, cores: u64) -> Result<usize, Error> {
 
 /// Whether so many threads can be started beside those that run.
 fn check_threads(count: usize) -> Result<(), Error> {
+    for thread in try_threads(count)? {
+        wait_until_gone(thread);
+    }
+    Ok(())
+}
+
+/// Has so many threads at the same time, and tells what they were to the kernel.
+fn try_threads(count: usize) -> Result<Vec<libc::pid_t>, Error> {
     thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
         let mut waiting = Vec::with_capacity(count);
         for _ in 0..count {
             let (go, wait) = mpsc::channel::<()>();
-            let wait = move || {
+            let tell = tell.clone();
+            let thread = move || {
+                // SAFETY: the call takes nothing and cannot fail.
+                let _ = tell.send(unsafe { libc::gettid() });
                 let _ = wait.recv(); // Ends when `go` is dropped.
             };
             thread::Builder::new()
                 .stack_size(64 * 1024)
-                .spawn_scoped(scope, wait)
+                .spawn_scoped(scope, thread)
                 .map_err(no_threads)?;
             waiting.push(go);
         }
-        Ok(())
+        drop(tell);
+        Ok(told.iter().take(count).collect())
     })
+}
+
+/// Waits for the end of a thread whose function has returned: until then the kernel counts it among those that the user
+/// has (`RLIMIT_NPROC`, getrlimit(2)), and a thread that is started meanwhile may be refused.
+fn wait_until_gone(thread: libc::pid_t) {
+    // Bounded, as the number may in theory be another thread's by now.
+    for _ in 0..10_000 {
+        // SAFETY: the call takes numbers; signal 0 is not sent (kill(2)).
+        if unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) } != 0 {
+            return;
+        }
+        thread::sleep(Duration::from_micros(100));
+    }
 }
 
 fn no_threads(source: io::Error) -> Error {
     Error::System {
         step: "starting a thread",
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// What starts next must not be refused for threads that were only tried.
+    #[test]
+    fn tried_threads_are_gone_afterwards() {
+        for _ in 0..100 {
+            let threads = try_threads(4).expect("there may be four more threads");
+            assert_eq!(threads.len(), 4);
+            for thread in threads {
+                wait_until_gone(thread);
+                assert!(!Path::new(&format!("/proc/self/task/{thread}")).exists());
+            }
+        }
     }
 }

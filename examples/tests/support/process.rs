@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How long an example may take to say that it is ready, or to refuse to start.
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// The user and group "nobody".
-pub const NOBODY: u32 = 65_534;
+/// The first of the users without rights (and groups) that tests run as; numbers that systems leave unused.
+const FIRST_USER: u32 = 54_000;
 
 /// An example's command, without the `RINGLANE_` variables of the surroundings.
 pub fn example(name: &str, arguments: &[&str]) -> Command {
@@ -39,11 +40,14 @@ fn path(name: &str) -> PathBuf {
     path
 }
 
-/// Has a command run without root's rights, where this process has them.
+/// Has a command run without root's rights, where this process has them: as a user who runs nothing else, since some
+/// limits count what a user runs.
 pub fn without_root(command: &mut Command) {
+    static NEXT_USER: AtomicU32 = AtomicU32::new(FIRST_USER);
     // SAFETY: the call takes nothing and cannot fail.
     if unsafe { libc::geteuid() } == 0 {
-        command.uid(NOBODY).gid(NOBODY);
+        let user = NEXT_USER.fetch_add(1, Ordering::Relaxed);
+        command.uid(user).gid(user);
     }
 }
 
