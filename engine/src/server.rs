@@ -351,6 +351,7 @@ fn executor(core: Core) -> Result<LocalExecutor, Error> {
         .io_memory(EXECUTOR_BYTES)
         .ring_depth(EXECUTOR_RING)
         .preempt_timer(core::PREEMPTION)
+        .spin_before_park(core::SPIN)
         .blocking_thread_pool_placement(PoolPlacement::Custom(vec![same_core]))
         .make()
         .map_err(failed);

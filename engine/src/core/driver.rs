@@ -5,7 +5,7 @@
 //!          a round in which something happened
 //!        ┌────────────────────────────────────┐
 //!        ▼                                    │
-//!   Hot: enter the ring, wait a slice ────────┘       every few milliseconds the executor gets its turn
+//!   Hot: enter the ring, wait a tick ─────────┘       every 10 ms the executor gets its turn
 //!        │ two ticks without anything between them, or tasks are to run
 //!        ▼
 //!   Parked: the eventfd signals completions; glommio sleeps until that, or the handlers' news, or a timer
@@ -31,18 +31,20 @@ use glommio::timer::Timer;
 
 use super::Core;
 use crate::error::Error;
-use crate::ring::{Ring, Wait};
+use crate::ring::{Ring, TICK, Wait};
 use crate::shared::Shared;
 
-/// How long a hot core waits in its own ring. glommio's timers and wake-ups from other threads wait that long at most.
-const SLICE: Duration = Duration::from_millis(1);
-
-/// How long a hot core goes on without a turn of the executor: while no handler is pending, and while some are.
-const TURN_EVERY: Duration = Duration::from_millis(4);
+/// How long a hot core goes on without a turn of the executor: while no handler is pending, and while some are. A turn
+/// takes some 15 µs, in which no request is looked at.
+const TURN_EVERY: Duration = TICK;
 const TURN_EVERY_PENDING: Duration = Duration::from_micros(500);
 
-/// The timer of a turn: not over when it is set, and over when the executor looks at its timers.
-const TURN: Duration = Duration::from_micros(2);
+/// The timer of a turn: not over when it is set, and over while the executor still looks for something to do.
+const TURN: Duration = Duration::from_micros(1);
+
+/// How long the executor looks for something to do before it sleeps: so long that a turn does not make it sleep, for which it
+/// would need a timer of the kernel and twice the time.
+pub(crate) const SPIN: Duration = Duration::from_micros(3);
 
 /// glommio's preemption timer, which has to be longer than the thread is ever off its CPU, save for being stopped.
 pub(crate) const PREEMPTION: Duration = Duration::from_millis(250);
@@ -60,10 +62,10 @@ pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> 
     let mut quiet = 0;
     loop {
         let pending = core.shared().tasks() > 0;
-        let wait = match core.next_wait() {
-            _ if pending || core.shared().has_news() => Wait::No,
-            None => Wait::UpTo(SLICE),
-            Some(next) => Wait::UpTo(next.min(SLICE)),
+        let wait = if pending || core.shared().has_news() {
+            Wait::No
+        } else {
+            Wait::UpTo(TICK)
         };
         if wait != Wait::No {
             core.tick(true);
@@ -82,7 +84,7 @@ pub(crate) async fn drive<R: Ring>(core: &mut Core<R>, mut parking: Parking) -> 
             }
             continue;
         }
-        // A tick may come right behind the last completion: only the second one in a row ends a quiet slice.
+        // A tick may come right behind the last completion: only the second one in a row ends a quiet spell.
         quiet += 1;
         if quiet < 2 && !pending {
             continue;

@@ -37,7 +37,7 @@ use accepting::Accepting;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use driver::yield_now;
-pub(crate) use driver::{PREEMPTION, Parking, drive};
+pub(crate) use driver::{PREEMPTION, Parking, SPIN, drive};
 
 /// How long after it has become idle a core's pool gives memory back, and how many free buffers keep theirs.
 const QUIET: Millis = 1000;

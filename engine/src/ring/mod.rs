@@ -33,6 +33,9 @@ pub(crate) use simulated::{Ended, Faults};
 pub(crate) use transmission::Transmission;
 pub(crate) use uring::Uring;
 
+/// The width of a tick.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
 /// A core's queue of operations and completions.
 ///
 /// Operations are queued by the methods that name them and reach the kernel with the next [`enter`](Ring::enter).
@@ -128,7 +131,7 @@ pub(crate) trait Ring {
     /// Takes a quiet spell as a word that fewer will do again.
     fn lend_less(&mut self);
 
-    /// Switches the tick, which ends a wait every millisecond ([`Completion::Ticked`]). While it is on, waits need no timer of
+    /// Switches the tick, which ends a wait every [`TICK`] ([`Completion::Ticked`]). While it is on, waits need no timer of
     /// their own: setting one for each wait costs a busy core a twentieth of its time.
     fn tick(&mut self, on: bool);
 
@@ -182,7 +185,7 @@ pub(crate) enum Completion {
     },
     /// The watched descriptor is readable.
     Readable,
-    /// A millisecond is over.
+    /// A [`TICK`] is over.
     Ticked,
 }
 

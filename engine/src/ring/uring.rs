@@ -16,7 +16,7 @@ use super::calls;
 use super::interpret::{interpret, outcome, received, received_ahead, spread};
 use super::setup::{has_bundles, setup};
 use super::token::Token;
-use super::{Completion, Received, Ring, Sending, Transmission, Wait};
+use super::{Completion, Received, Ring, Sending, TICK, Transmission, Wait};
 use crate::chunk::Chunk;
 use crate::error::Error;
 
@@ -70,8 +70,8 @@ enum Tick {
     Ending,
 }
 
-/// The width of a tick. The kernel reads it when the timeout is submitted.
-static TICK: Timespec = Timespec::new().nsec(1_000_000);
+/// The width of a tick, as the kernel reads it when the timeout is submitted.
+static TICK_SPEC: Timespec = Timespec::new().nsec(TICK.as_nanos() as u32);
 
 impl Uring {
     /// Sets up the ring of the calling thread; `eventfd` is signalled while [`Ring::signal`] is on.
@@ -166,7 +166,7 @@ impl Uring {
     }
 
     fn push_tick(&mut self) {
-        let entry = opcode::Timeout::new(&TICK).build();
+        let entry = opcode::Timeout::new(&TICK_SPEC).build();
         self.push(entry.user_data(Token::Tick.to_bits()));
     }
 
