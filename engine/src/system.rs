@@ -126,14 +126,14 @@ fn try_threads(count: usize) -> Result<Vec<libc::pid_t>, Error> {
         for _ in 0..count {
             let (go, wait) = mpsc::channel::<()>();
             let tell = tell.clone();
-            let thread = move || {
+            let trial = move || {
                 // SAFETY: the call takes nothing and cannot fail.
                 let _ = tell.send(unsafe { libc::gettid() });
                 let _ = wait.recv(); // Ends when `go` is dropped.
             };
             thread::Builder::new()
                 .stack_size(64 * 1024)
-                .spawn_scoped(scope, thread)
+                .spawn_scoped(scope, trial)
                 .map_err(no_threads)?;
             waiting.push(go);
         }
