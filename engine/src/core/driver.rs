@@ -42,8 +42,8 @@ const TURN_EVERY_PENDING: Duration = Duration::from_micros(500);
 /// The timer of a turn: not over when it is set, and over soon.
 const TURN: Duration = Duration::from_micros(2);
 
-/// How long the executor looks for something to do before it sleeps: until a turn's timer is over, so that no turn makes it
-/// sleep, for which it would need a timer of the kernel and twice the time.
+/// How long the executor looks for something to do before it sleeps: until a turn's timer is over, so that no turn can make
+/// it sleep.
 pub(crate) const SPIN: Duration = TURN;
 
 /// glommio's preemption timer, which has to be longer than the thread is ever off its CPU, save for being stopped.
