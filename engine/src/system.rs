@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::{Config, Cores};
 use crate::error::Error;
@@ -16,6 +16,8 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 const RESERVED_DESCRIPTORS_PER_CORE: u64 = 16;
 /// A core's own thread, and the one for blocking work that its executor brings.
 const THREADS_PER_CORE: usize = 2;
+/// How long the end of a tried thread is waited for.
+const GONE_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a server may use.
 pub(crate) struct Allowance {
@@ -146,12 +148,10 @@ fn try_threads(count: usize) -> Result<Vec<libc::pid_t>, Error> {
 /// has (`RLIMIT_NPROC`, getrlimit(2)), and a thread that is started meanwhile may be refused.
 fn wait_until_gone(thread: libc::pid_t) {
     // Bounded, as the number may in theory be another thread's by now.
-    for _ in 0..10_000 {
-        // SAFETY: the call takes numbers; signal 0 is not sent (kill(2)).
-        if unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) } != 0 {
-            return;
-        }
-        thread::sleep(Duration::from_micros(100));
+    let until = Instant::now() + GONE_LIMIT;
+    // SAFETY: the call takes numbers; signal 0 is not sent (kill(2)).
+    while unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) } == 0 && Instant::now() < until {
+        thread::yield_now(); // It is a matter of microseconds.
     }
 }
 
