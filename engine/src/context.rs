@@ -13,12 +13,14 @@ use crate::connection::{Exchange, Terms};
 use crate::counters::Counters;
 use crate::event::Event;
 use crate::handler::{Answer, Handler};
+use crate::pipe::Pipe;
 use crate::shared::Shared;
 use crate::supply::Supply;
 use crate::timers::{Millis, Timers};
 
-/// How many exchanges that have ended a core keeps for their next use.
+/// How many exchanges that have ended a core keeps for their next use, and how many pipes.
 const SPARE_EXCHANGES_MAX: usize = 256;
+const SPARE_PIPES_MAX: usize = 64;
 
 /// A core, as its connections see it.
 pub(crate) struct Context<R> {
@@ -46,6 +48,8 @@ pub(crate) struct Context<R> {
     spare_exchanges: Vec<Box<Exchange>>,
     /// How many are in use.
     exchanges: usize,
+    /// Pipes that nobody else holds.
+    spare_pipes: Vec<Rc<Pipe>>,
 }
 
 impl<R> Context<R> {
@@ -73,6 +77,26 @@ impl<R> Context<R> {
             closes_idle: false,
             spare_exchanges: Vec::new(),
             exchanges: 0,
+            spare_pipes: Vec::new(),
+        }
+    }
+
+    /// A pipe for the body of a connection's request.
+    pub(crate) fn take_pipe(&mut self, key: Key) -> Rc<Pipe> {
+        if let Some(mut spare) = self.spare_pipes.pop()
+            && let Some(pipe) = Rc::get_mut(&mut spare)
+        {
+            pipe.renew(key);
+            return spare;
+        }
+        Pipe::new(Rc::clone(&self.shared), key)
+    }
+
+    /// Keeps a pipe for its next use, unless somebody still holds it.
+    pub(crate) fn recycle_pipe(&mut self, pipe: Rc<Pipe>) {
+        if Rc::strong_count(&pipe) == 1 && self.spare_pipes.len() < SPARE_PIPES_MAX {
+            pipe.retire();
+            self.spare_pipes.push(pipe);
         }
     }
 

@@ -60,6 +60,26 @@ impl Pipe {
         })
     }
 
+    /// Lets go of what lies in it, and of more memory than most pipes need.
+    pub(crate) fn retire(&self) {
+        self.discard();
+        let mut chunks = self.chunks.borrow_mut();
+        if chunks.capacity() > CHUNKS {
+            chunks.shrink_to(CHUNKS);
+        }
+    }
+
+    /// Makes a new pipe of one that was retired, for whatever connection.
+    pub(crate) fn renew(&mut self, key: Key) {
+        debug_assert!(self.chunks() == 0 && self.bytes() == 0);
+        self.key = key;
+        self.end.set(End::Open);
+        self.waker.set(None);
+        self.waited_for.set(false);
+        self.told.set(false);
+        self.takers.set(0);
+    }
+
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
     }
@@ -104,6 +124,13 @@ impl Pipe {
     fn tell_core(&self) {
         if !self.told.replace(true) {
             self.shared.tell(self.key, News::Moved);
+        }
+    }
+
+    /// Inbound: there is room, which the core has a use for while more can come.
+    fn tell_core_of_room(&self) {
+        if self.end.get() == End::Open {
+            self.tell_core();
         }
     }
 
@@ -157,8 +184,9 @@ impl Pipe {
 
     /// Inbound: throws away what the task will not take.
     pub(crate) fn discard(&self) {
-        self.chunks.borrow_mut().clear();
-        self.bytes.set(0);
+        if self.bytes.take() > 0 {
+            self.chunks.borrow_mut().clear();
+        }
     }
 }
 
@@ -167,7 +195,7 @@ impl Pipe {
     /// Inbound: the next chunk; `Ready(None)` once all have been taken.
     pub(crate) fn poll_take(&self, context: &Context<'_>) -> Poll<Option<Result<Chunk, BodyError>>> {
         if let Some(chunk) = self.pop() {
-            self.tell_core();
+            self.tell_core_of_room();
             return Poll::Ready(Some(Ok(chunk)));
         }
         match self.end.get() {
@@ -244,7 +272,7 @@ impl Pipe {
         self.takers.set(takers);
         if takers == 0 {
             self.discard();
-            self.tell_core();
+            self.tell_core_of_room();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a connection has received and not yet used: whole buffers' views, and a head that spans several.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use ringlane_pool::View;
 use ringlane_protocol::body::Decoder;
@@ -196,15 +197,30 @@ impl Input {
             && let Some(piece) = &mut self.first
         {
             let step = decoder.decode(piece)?;
-            if !step.data.is_empty() {
-                wants_more = data(piece.slice(step.data));
-            }
-            piece.advance(step.consumed);
             taken += step.consumed;
-            self.drop_used_piece();
+            // A piece of which nothing is left is passed on itself.
+            let found = if step.consumed == piece.len() {
+                self.pop()
+            } else {
+                Some(piece.split_to(step.consumed))
+            };
+            if let Some(found) = found
+                && !step.data.is_empty()
+            {
+                wants_more = data(cut(found, step.data));
+            }
         }
         Ok(taken)
     }
+}
+
+/// The part of a piece that is data.
+fn cut(mut piece: View, data: Range<usize>) -> View {
+    piece.truncate(data.end);
+    if data.start > 0 {
+        piece.advance(data.start);
+    }
+    piece
 }
 
 #[cfg(test)]

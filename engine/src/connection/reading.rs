@@ -15,7 +15,7 @@ use crate::body::{Body, BodyError};
 use crate::chunk::Chunk;
 use crate::context::Context;
 use crate::handler::{self, Outcome, Started};
-use crate::pipe::{End, Pipe};
+use crate::pipe::End;
 use crate::request::{self, Request};
 use crate::ring::Ring;
 use crate::shared::News;
@@ -242,7 +242,7 @@ impl Exchange {
                 return false;
             }
         };
-        let pipe = Pipe::new(Rc::clone(&context.shared), socket.key);
+        let pipe = context.take_pipe(socket.key);
         let length = match framing {
             Framing::Length(length) => Some(length),
             _ => None,
@@ -346,7 +346,9 @@ impl Exchange {
                 }
             }
         }
-        self.inbound = None;
+        if let Some(inbound) = self.inbound.take() {
+            context.recycle_pipe(inbound.pipe);
+        }
         if self.request.keep_alive {
             self.turn_to_next();
         } else {

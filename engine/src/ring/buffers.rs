@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
-use ringlane_pool::Pool;
+use ringlane_pool::{Pool, View};
 
 use crate::error::Error;
 
@@ -21,6 +21,18 @@ pub(super) const GROUP: u16 = 0;
 /// five each, cost a tenth more with 1024.
 const LENT_AT_START: u16 = 32;
 const LENT_MAX: u16 = 128;
+
+/// How far a bundle has been taken back: where its next buffer lies in the ring, and how many bytes are left.
+pub(super) struct Bundle {
+    place: u16,
+    left: usize,
+}
+
+impl Bundle {
+    pub(super) fn is_over(&self) -> bool {
+        self.left == 0
+    }
+}
 
 /// The provided-buffer ring of one io_uring.
 pub(super) struct Buffers {
@@ -123,7 +135,7 @@ impl Buffers {
     }
 
     /// Takes back the buffer that a completion names, with the bytes that were received into it.
-    pub(super) fn take_back(&mut self, index: u16, bytes: usize) -> Option<ringlane_pool::View> {
+    pub(super) fn take_back(&mut self, index: u16, bytes: usize) -> Option<View> {
         let buffer = self.pool.reclaim(index, bytes)?;
         self.lent -= 1; // It was lent, and by `refill`.
         Some(buffer.freeze())
@@ -138,26 +150,27 @@ impl Buffers {
             .map_or(0, |place| self.entry(*place).len() as usize)
     }
 
-    /// Takes back the buffers of a bundle: that which the completion names, and those behind it in the ring, as far as the
-    /// bytes reach.
-    pub(super) fn take_bundle_back(&mut self, first: u16, bytes: usize, mut each: impl FnMut(ringlane_pool::View)) {
-        let Some(&(mut place)) = self.places.get(usize::from(first)) else {
-            return;
-        };
-        let mut left = bytes;
-        while left > 0 && self.lent > 0 {
-            let (index, length) = (self.entry(place).bid(), self.entry(place).len() as usize);
-            let filled = left.min(length);
-            let Some(view) = self.take_back(index, filled) else {
-                break;
-            };
-            if filled > 0 {
-                each(view);
-            }
-            left -= filled;
-            place = (place + 1) & (LENT_MAX - 1);
+    /// A bundle of so many bytes: they lie in the buffer that its completion names, and in those behind it in the ring.
+    pub(super) fn bundle(&self, first: u16, bytes: usize) -> Bundle {
+        Bundle {
+            place: self.places.get(usize::from(first)).copied().unwrap_or(0),
+            left: bytes,
         }
-        debug_assert_eq!(left, 0, "a bundle lies in buffers that are lent");
+    }
+
+    /// Takes back the next buffer of a bundle.
+    pub(super) fn take_next_back(&mut self, bundle: &mut Bundle) -> Option<View> {
+        while bundle.left > 0 {
+            let entry = self.entry(bundle.place);
+            let (index, filled) = (entry.bid(), bundle.left.min(entry.len() as usize));
+            let view = self.take_back(index, filled)?;
+            bundle.place = (bundle.place + 1) & (LENT_MAX - 1);
+            bundle.left -= filled;
+            if filled > 0 {
+                return Some(view);
+            }
+        }
+        None
     }
 
     /// An entry that was written before.

@@ -8,42 +8,13 @@ use slab::Slab;
 
 use super::buffers::Buffers;
 use super::token::Token;
-use super::{Completion, Errno, Received, Transmission};
+use super::{Completion, Errno, Transmission};
 
 /// What a receive has brought: for which connection, into which buffer, and how many bytes.
 #[inline(always)]
 pub(super) fn received(entry: &cqueue::Entry) -> Option<(Key, u16, usize)> {
     match (Token::from_bits(entry.user_data()), entry.result()) {
         (Token::Receive(key), bytes @ 1..) => Some((key, cqueue::buffer_select(entry.flags())?, bytes as usize)),
-        _ => None,
-    }
-}
-
-/// Makes one completion of each buffer of a bundle, which come ahead of everything else.
-#[cold]
-#[inline(never)]
-pub(super) fn spread(entry: &cqueue::Entry, buffers: &mut Buffers, ahead: &mut Vec<Completion>) {
-    let Some((key, first, bytes)) = received(entry) else {
-        return;
-    };
-    let ends_at = ahead.len();
-    buffers.take_bundle_back(first, bytes, |view| {
-        ahead.push(Completion::Received(Received { key, view, more: true }));
-    });
-    let more_follow = cqueue::more(entry.flags());
-    if let Some(Completion::Received(last)) = ahead[ends_at..].last_mut() {
-        last.more = more_follow;
-    }
-    ahead[ends_at..].reverse();
-    debug_assert!(ahead.len() > ends_at, "a bundle has at least one buffer");
-}
-
-/// The next of the completions that come ahead, where it brings bytes.
-#[cold]
-#[inline(never)]
-pub(super) fn received_ahead(ahead: &mut Vec<Completion>) -> Option<Received> {
-    match ahead.pop_if(|next| matches!(next, Completion::Received(_)))? {
-        Completion::Received(received) => Some(received),
         _ => None,
     }
 }

@@ -11,9 +11,9 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use ringlane_pool::{Key, Pool};
 use slab::Slab;
 
-use super::buffers::{Buffers, GROUP};
+use super::buffers::{Buffers, Bundle, GROUP};
 use super::calls;
-use super::interpret::{interpret, outcome, received, received_ahead, spread};
+use super::interpret::{interpret, outcome, received};
 use super::setup::{has_bundles, setup};
 use super::token::Token;
 use super::{Completion, Received, Ring, Sending, TICK, Transmission, Wait};
@@ -48,7 +48,9 @@ pub(crate) struct Uring {
     /// What the last `enter` took over from the completion queue, and how much of that has been taken.
     completed: Vec<cqueue::Entry>,
     taken: usize,
-    /// What comes before the rest of them, the next one last: blocks that were not sent, and what else a bundle brought.
+    /// The bundle that the next of them brings, where some of it has been taken.
+    bundle: Option<Bundle>,
+    /// What comes before all of them: blocks that were not sent.
     ahead: Vec<Completion>,
     /// The most bytes that one completion of a receive brings, in as many buffers; 0 where it is one buffer each.
     bundle_bytes: u32,
@@ -93,6 +95,7 @@ impl Uring {
             blocked: false,
             completed: Vec::with_capacity(COMPLETIONS),
             taken: 0,
+            bundle: None,
             ahead: Vec::new(),
             bundle_bytes,
             waiting: VecDeque::new(),
@@ -210,6 +213,27 @@ impl Uring {
                 _ => Err(error),
             },
         }
+    }
+
+    /// The next buffer of the bundle that the next completion brings, which is taken with the last one.
+    #[cold]
+    #[inline(never)]
+    fn next_of_bundle(&mut self) -> Option<Received> {
+        let entry = self.completed.get(self.taken)?;
+        let (key, first, bytes) = received(entry)?;
+        let bundle = self.bundle.get_or_insert_with(|| self.buffers.bundle(first, bytes));
+        let Some(view) = self.buffers.take_next_back(bundle) else {
+            debug_assert!(false, "a bundle lies in buffers that are lent");
+            self.bundle = None;
+            return None;
+        };
+        let is_over = bundle.is_over();
+        let more = !is_over || cqueue::more(entry.flags());
+        if is_over {
+            self.bundle = None;
+            self.taken += 1;
+        }
+        Some(Received { key, view, more })
     }
 
     /// Takes over what has completed, and lets go of the blocks that were sent at once.
@@ -383,14 +407,12 @@ impl Ring for Uring {
     #[inline(always)]
     fn next_received(&mut self) -> Option<Received> {
         if !self.ahead.is_empty() {
-            return received_ahead(&mut self.ahead);
+            return None;
         }
         let entry = self.completed.get(self.taken)?;
         let (key, index, bytes) = received(entry)?;
         if bytes > self.buffers.bytes_of(index) {
-            self.taken += 1;
-            spread(entry, &mut self.buffers, &mut self.ahead);
-            return received_ahead(&mut self.ahead);
+            return self.next_of_bundle();
         }
         let view = self.buffers.take_back(index, bytes)?;
         self.taken += 1;

@@ -58,16 +58,15 @@ static ALLOCATOR: Counting = Counting;
 const CONNECTIONS: usize = 8;
 const WARM_UP: u64 = 2_000;
 const REQUESTS: u64 = 100_000;
+const GET: &[u8] = b"GET /hello/7 HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// Sends a request on every connection and reads all the answers, over and over, with a word at the first round.
-fn load(address: SocketAddr, all_sent: &mpsc::Sender<()>) {
+fn load(address: SocketAddr, request: &[u8], all_sent: &mpsc::Sender<()>) {
     let mut connections: Vec<TcpStream> = (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();
     let mut answer = [0; 1024];
     for _ in 0..(WARM_UP + REQUESTS) / CONNECTIONS as u64 {
         for connection in &mut connections {
-            connection
-                .write_all(b"GET /hello/7 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                .unwrap();
+            connection.write_all(request).unwrap();
         }
         let _ = all_sent.send(());
         for connection in &mut connections {
@@ -82,7 +81,27 @@ fn load(address: SocketAddr, all_sent: &mpsc::Sender<()>) {
 
 #[test]
 fn keep_alive_requests_allocate_nothing() {
-    assert_eq!(allocations_of(async |_: Request| Response::text("Hello, World!")), 0);
+    assert_eq!(
+        allocations_of(GET, async |_: Request| Response::text("Hello, World!")),
+        0
+    );
+}
+
+/// Neither do bodies that came with their heads.
+#[test]
+fn requests_with_bodies_allocate_nothing() {
+    const BODY_BYTES: usize = 3000;
+    let head = format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {BODY_BYTES}\r\n\r\n");
+    let request: &'static [u8] = [head.as_bytes(), &[b'x'; BODY_BYTES]].concat().leak();
+    let hello = async |request: Request| {
+        let (mut body, mut bytes) = (request.body(), 0);
+        while let Some(Ok(chunk)) = body.next().await {
+            bytes += chunk.len();
+        }
+        assert_eq!(bytes, BODY_BYTES);
+        Response::text("Hello, World!")
+    };
+    assert_eq!(allocations_of(request, hello), 0);
 }
 
 /// Neither do routes, parameters that are read as numbers, and layers that answer at once.
@@ -99,15 +118,15 @@ fn routed_keep_alive_requests_allocate_nothing() {
     let pass = async |request: Request, next: &Next| next.run(request).await;
     let router = Router::new().get("/", async |_: Request| "no number");
     let router = router.get("/hello/{number}", hello).layer(pass).layer(pass);
-    assert_eq!(allocations_of(router), 0);
+    assert_eq!(allocations_of(GET, router), 0);
 }
 
-/// How many allocations so many requests of a service make, after as many as it takes to get warm.
-fn allocations_of(service: impl Service) -> u64 {
+/// How many allocations so many such requests of a service make, after as many as it takes to get warm.
+fn allocations_of(request: &'static [u8], service: impl Service) -> u64 {
     let config = Config::default();
     let (address, mut listeners) = Listener::bind("127.0.0.1:0".parse().unwrap(), 1, &config).unwrap();
     let (all_sent, first_round) = mpsc::channel();
-    let client = std::thread::spawn(move || load(address, &all_sent));
+    let client = std::thread::spawn(move || load(address, request, &all_sent));
 
     let served = Rc::new(Cell::new(0));
     let count = Rc::clone(&served);
