@@ -63,9 +63,12 @@ fn compare(options: &Options) -> io::Result<()> {
         let directory = file.parent().unwrap_or(Path::new("."));
         return report(&results, options.out.as_deref().unwrap_or(directory));
     }
-    let (scenarios, left_out) = scenario::choose(&options.scenarios, options.quick)?;
+    let scenario::Choice { scenarios, left_out } = scenario::choose(&options.scenarios, options.quick, options.rounds)?;
     building::require("wrk", "wrk")?;
-    if scenarios.iter().any(|scenario| matches!(scenario.load, Load::Ab(_))) {
+    if scenarios
+        .iter()
+        .any(|(scenario, _)| matches!(scenario.load, Load::Ab(_)))
+    {
         building::require("ab", "apache2-utils")?;
     }
     if !left_out.is_empty() {
@@ -77,10 +80,6 @@ fn compare(options: &Options) -> io::Result<()> {
         left_out: left_out.into_iter().map(str::to_owned).collect(),
         ..Results::default()
     };
-    let scenarios = scenarios
-        .into_iter()
-        .map(|scenario| (scenario, scenario.rounds(options.quick, options.rounds)))
-        .collect();
     measure(options, scenarios, &mut results, &out)?;
     report(&results, &out)
 }

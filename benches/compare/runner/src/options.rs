@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::scenario::ROUNDS_MAX;
+
 /// Measures Ringlane beside other servers, in alternation, and writes a report.
 #[derive(Debug, Parser)]
 #[command(name = "compare")]
@@ -14,11 +16,12 @@ pub struct Options {
     /// Only these of peers.toml, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub only: Vec<String>,
-    /// Only these scenarios or groups of scenarios, separated by commas (`--scenarios list` prints them)
+    /// Only these scenarios or groups of scenarios, separated by commas (`--scenarios list` prints them); `pipelined:12` for
+    /// twelve rounds of one
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub scenarios: Vec<String>,
     /// How often everybody is measured in each scenario
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(ROUNDS_MAX)))]
     pub rounds: Option<u32>,
     /// Where the report goes; otherwise a directory named after the time, in benches/compare/results
     #[arg(long, value_name = "DIR")]

@@ -45,8 +45,9 @@ pub const CONNECTIONS: usize = 64;
 const PIPELINED: usize = 16;
 /// The size of request bodies.
 pub const BODY_BYTES: usize = 16 << 10;
-/// The default number of rounds.
+/// The default number of rounds, and the most that can be asked for.
 const ROUNDS: u32 = 5;
+pub const ROUNDS_MAX: u32 = 1000;
 /// That of the scenario whose figures hardly differ from round to round, and take long.
 const IDLE_ROUNDS: u32 = 3;
 
@@ -217,14 +218,13 @@ impl Scenario {
         self.name == name || self.groups.contains(&name.as_str())
     }
 
-    /// How many rounds it is measured in.
-    pub fn rounds(&self, quick: bool, asked: Option<u32>) -> u32 {
-        let own = match (quick, self.load) {
-            (true, _) => self.quick_rounds,
+    /// How many rounds it is measured in, where nothing else is asked for.
+    fn rounds(&self, quick: bool) -> u32 {
+        match (quick, self.load) {
+            (true, _) => self.quick_rounds.max(1),
             (false, Load::Idle) => IDLE_ROUNDS,
             (false, _) => ROUNDS,
-        };
-        if own == 0 { 0 } else { asked.unwrap_or(own) }
+        }
     }
 
     /// The one of a name.
@@ -233,30 +233,52 @@ impl Scenario {
     }
 }
 
-/// Those that are to be measured, and those that `--quick` leaves out.
+/// What is to be measured, in how many rounds each, and what `--quick` leaves out.
+#[derive(Debug, Default)]
+pub struct Choice {
+    pub scenarios: Vec<(Scenario, u32)>,
+    pub left_out: Vec<&'static str>,
+}
+
+/// Chooses scenarios by their names and those of their groups, or those that make up a whole run where there are none. A name may have a number of rounds of its
+/// own behind it, `pipelined:12`; otherwise it is `rounds`, where that is given.
 ///
 /// # Errors
 ///
-/// Where a name means none.
-pub fn choose(names: &[String], quick: bool) -> io::Result<(Vec<Scenario>, Vec<&'static str>)> {
-    if let Some(unknown) = names.iter().find(|name| !is_known(name)) {
-        return Err(io::Error::other(format!("--scenarios {unknown:?}: {}", known())));
+/// Where a name means none, or what is behind it is no number of rounds.
+pub fn choose(names: &[String], quick: bool, rounds: Option<u32>) -> io::Result<Choice> {
+    let asked = names.iter().map(|name| asked(name)).collect::<io::Result<Vec<_>>>()?;
+    let mut choice = Choice::default();
+    for scenario in ALL {
+        let own = scenario.rounds(quick);
+        if names.is_empty() && quick && scenario.quick_rounds == 0 {
+            choice.left_out.push(scenario.name);
+        } else if names.is_empty() {
+            choice.scenarios.push((*scenario, rounds.unwrap_or(own)));
+        } else if let Some((_, special)) = asked.iter().find(|(name, _)| scenario.is_meant_by(name)) {
+            choice.scenarios.push((*scenario, special.or(rounds).unwrap_or(own)));
+        }
     }
-    let named = |scenario: &&Scenario| names.is_empty() || names.iter().any(|name| scenario.is_meant_by(name));
-    let mut chosen: Vec<Scenario> = ALL.iter().filter(named).copied().collect();
-    if !quick {
-        return Ok((chosen, Vec::new()));
+    Ok(choice)
+}
+
+/// A name, and the rounds that are asked for behind it.
+fn asked(text: &str) -> io::Result<(&str, Option<u32>)> {
+    let refused = |why: String| Err(io::Error::other(format!("--scenarios {text:?}: {why}")));
+    let (name, rounds) = match text.split_once(':') {
+        Some((name, rounds)) => (name, Some(rounds)),
+        None => (text, None),
+    };
+    if !is_known(name) {
+        return refused(known());
     }
-    if names.is_empty() {
-        let left_out = chosen.iter().filter(|scenario| scenario.quick_rounds == 0);
-        let left_out = left_out.map(|scenario| scenario.name).collect();
-        chosen.retain(|scenario| scenario.quick_rounds > 0);
-        return Ok((chosen, left_out));
+    match rounds.map(str::parse::<u32>) {
+        None => Ok((name, None)),
+        Some(Ok(rounds @ 1..=ROUNDS_MAX)) => Ok((name, Some(rounds))),
+        Some(_) => refused(format!(
+            "behind the colon there is a number of rounds, 1 to {ROUNDS_MAX}"
+        )),
     }
-    for scenario in &mut chosen {
-        scenario.quick_rounds = scenario.quick_rounds.max(1); // It was asked for by name.
-    }
-    Ok((chosen, Vec::new()))
 }
 
 /// Whether a name means a scenario or a group.
@@ -285,12 +307,18 @@ mod tests {
         }
     }
 
+    fn chosen(names: &[&str], quick: bool, rounds: Option<u32>) -> Vec<(&'static str, u32)> {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let choice = choose(&names, quick, rounds).unwrap();
+        let chosen = choice.scenarios.iter();
+        chosen.map(|(scenario, rounds)| (scenario.name, *rounds)).collect()
+    }
+
     #[test]
     fn a_group_means_all_of_its_scenarios() {
         let names = |names: &[&str], quick| -> Vec<&str> {
-            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-            let (chosen, _) = choose(&names, quick).unwrap();
-            chosen.iter().map(|scenario| scenario.name).collect()
+            let chosen = chosen(names, quick, None);
+            chosen.into_iter().map(|(name, _)| name).collect()
         };
         assert_eq!(names(&["latency"], false), ["latency-50", "latency-80"]);
         assert_eq!(names(&["close"], false), ["close", "ab-close"]);
@@ -299,15 +327,37 @@ mod tests {
     }
 
     #[test]
-    fn quick_says_what_it_leaves_out() {
-        let (chosen, left_out) = choose(&[], true).unwrap();
-        assert_eq!(chosen.len() + left_out.len(), ALL.len());
-        assert!(left_out.contains(&"keep-alive-360"));
+    fn rounds_are_those_behind_the_name_or_those_of_all_or_the_scenarios_own() {
+        let names = ["pipelined:12", "memory", "large:2"];
+        let with = |rounds| chosen(&names, false, rounds);
+        assert_eq!(
+            with(None),
+            [("pipelined", 12), ("large-16k", 2), ("large-1m", 2), ("memory", 3)]
+        );
+        assert_eq!(with(Some(7))[3], ("memory", 7));
+        assert_eq!(chosen(&["two-cores"], true, None), [("two-cores", 1)]);
+        assert!(chosen(&[], true, Some(4)).iter().all(|(_, rounds)| *rounds == 4));
     }
 
     #[test]
-    fn unknown_names_are_refused() {
-        assert!(choose(&["fast".to_owned()], false).is_err());
+    fn quick_says_what_it_leaves_out() {
+        let choice = choose(&[], true, None).unwrap();
+        assert_eq!(choice.scenarios.len() + choice.left_out.len(), ALL.len());
+        assert!(choice.left_out.contains(&"keep-alive-360"));
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        for name in [
+            "fast",
+            "pipelined:",
+            "pipelined:0",
+            "pipelined:1001",
+            "pipelined:x",
+            ":3",
+        ] {
+            assert!(choose(&[name.to_owned()], false, None).is_err(), "{name}");
+        }
         assert!(is_known("large") && is_known("two_cores") && !is_known(""));
     }
 }

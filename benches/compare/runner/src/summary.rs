@@ -1,6 +1,7 @@
 //! What the rounds of a scenario say about each participant.
 
 use crate::peers::Kind;
+use crate::process::Cpu;
 use crate::results::{IdleSample, Participant, Results, Sample};
 use crate::statistics::Spread;
 
@@ -28,6 +29,8 @@ pub struct Row<'a> {
     pub load_share: Option<f64>,
     /// How much of the server's cores, or of the load's, something else used, in the median.
     pub foreign_share: f64,
+    /// CPU time for each request, with its round.
+    pub costs: Vec<(u32, Cpu)>,
     /// What went wrong, each with its round.
     pub errors: Vec<String>,
     /// Microseconds, where the rate was fixed.
@@ -53,6 +56,15 @@ impl Row<'_> {
     /// Whether the load generator, and not the server, set the rate.
     pub fn is_client_bound(&self) -> bool {
         self.load_share.is_some_and(|share| share >= EXHAUSTED) && self.server_share < EXHAUSTED
+    }
+
+    /// How many times another's CPU time this is, in the rounds that both have: what weighs on one round weighs on both.
+    pub fn ratio_to(&self, other: &Row<'_>, of: fn(&Cpu) -> f64) -> Option<Spread> {
+        let ratios = self.costs.iter().filter_map(|(round, cost)| {
+            let (_, reference) = other.costs.iter().find(|(theirs, _)| theirs == round)?;
+            Some(of(cost) / of(reference))
+        });
+        Spread::of(ratios)
     }
 
     /// Whether something else ran on their cores.
@@ -106,6 +118,7 @@ fn row<'a>(participant: &'a Participant, samples: &[&Sample]) -> Option<Row<'a>>
         server_share: spread(&|sample| sample.server_share)?.median,
         load_share: Spread::of(load_shares).map(|shares| shares.median),
         foreign_share: spread(&|sample| sample.foreign_share)?.median,
+        costs: answered.iter().map(|sample| (sample.round, sample.cpu)).collect(),
         errors: errors.collect(),
         latency: latencies(),
     })
@@ -200,9 +213,12 @@ pub mod examples {
                     answer_head: "HTTP/1.1 200 OK".to_owned(),
                 });
             }
+            let earlier = |sample: &&Sample| sample.scenario == scenario && sample.participant == *name;
+            let round = results.samples.iter().filter(earlier).count() as u32;
             results.samples.push(Sample {
                 scenario: scenario.to_owned(),
                 participant: (*name).to_owned(),
+                round,
                 requests: 1_000,
                 rate: 1e9 / total,
                 cpu: Cpu {
@@ -236,6 +252,7 @@ pub mod examples {
 mod tests {
     use super::{better_limit, examples, find, ours, rows};
     use crate::peers::Kind;
+    use crate::process::Cpu;
 
     #[test]
     fn rows_are_sorted_by_the_median_of_the_total() {
@@ -258,6 +275,21 @@ mod tests {
         assert_eq!((spread.min, spread.median, spread.max), (10.0, 45.0, 90.0));
         assert_eq!(ours(&rows).unwrap().total.median, 50.0);
         assert_eq!(better_limit(&rows).unwrap().participant.name, "loop");
+    }
+
+    #[test]
+    fn ratios_are_those_of_the_rounds() {
+        let mut results = examples::results("s", &[("Ringlane", Kind::Ringlane, "Rust", 10.0)]);
+        examples::add(&mut results, "s", &[("Ringlane", Kind::Ringlane, "Rust", 300.0)]);
+        examples::add(&mut results, "s", &[("Ringlane", Kind::Ringlane, "Rust", 40.0)]);
+        for total in [5.0, 100.0] {
+            examples::add(&mut results, "s", &[("a", Kind::Peer, "C", total)]);
+        }
+        let rows = rows(&results, "s");
+        let (ringlane, a) = (ours(&rows).unwrap(), find(&rows, "a").unwrap());
+        let ratio = ringlane.ratio_to(a, Cpu::total).unwrap();
+        assert_eq!((ratio.min, ratio.median, ratio.max), (2.0, 2.5, 3.0));
+        assert_eq!(a.ratio_to(ringlane, |cpu| cpu.user).unwrap().max, 0.5);
     }
 
     #[test]

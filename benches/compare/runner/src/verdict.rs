@@ -1,6 +1,9 @@
 //! What the design promises, held against the run.
 
+use std::fmt::Write;
+
 use crate::peers::{Kind, same};
+use crate::process::Cpu;
 use crate::results::Results;
 use crate::statistics::Spread;
 use crate::summary::{IdleRow, Row, better_limit, find, idle_rows, ours, rows};
@@ -61,7 +64,7 @@ fn keep_alive(rows: &[Row<'_>], all: &mut Vec<Judgement>) {
         rows,
         hyper,
         0.88,
-        |row| row.total,
+        Cpu::total,
     ));
     all.push(below_every_peer(1, "keep-alive", rows));
     let limit = better_limit(rows);
@@ -71,7 +74,7 @@ fn keep_alive(rows: &[Row<'_>], all: &mut Vec<Judgement>) {
         rows,
         limit,
         1.08,
-        |row| row.total,
+        Cpu::total,
     ));
     let ringloop = find(rows, "ringloop");
     all.push(against(
@@ -80,7 +83,7 @@ fn keep_alive(rows: &[Row<'_>], all: &mut Vec<Judgement>) {
         rows,
         ringloop,
         1.6,
-        |row| row.user,
+        |cpu| cpu.user,
     ));
 }
 
@@ -94,7 +97,7 @@ fn pipelined(rows: &[Row<'_>], all: &mut Vec<Judgement>) {
         rows,
         limit,
         1.2,
-        |row| row.total,
+        Cpu::total,
     ));
 }
 
@@ -155,11 +158,18 @@ fn latency(scenario: &str, rows: &[Row<'_>], all: &mut Vec<Judgement>) {
 }
 
 fn best_rust_peer(what: &str, rows: &[Row<'_>], all: &mut Vec<Judgement>) {
-    let best = rows
-        .iter()
-        .find(|row| is_peer(row) && row.participant.language == "Rust");
+    let best = best_peer(rows, |row| row.participant.language == "Rust");
     let promise = format!("{what}: total ≤ the best Rust peer's");
-    all.push(against(6, &promise, rows, best, 1.0, |row| row.total));
+    all.push(against(6, &promise, rows, best, 1.0, Cpu::total));
+}
+
+/// The one that ours compares worst with.
+fn best_peer<'r, 'a>(rows: &'r [Row<'a>], counts: impl Fn(&Row<'a>) -> bool) -> Option<&'r Row<'a>> {
+    let ours = ours(rows)?;
+    let ratio = |row: &'r Row<'a>| Some((row, ours.ratio_to(row, Cpu::total)?.median));
+    let peers = rows.iter().filter(|row| is_peer(row) && counts(row));
+    let best = peers.filter_map(ratio).max_by(|one, other| one.1.total_cmp(&other.1));
+    best.map(|(row, _)| row)
 }
 
 /// A peer that nothing went wrong with.
@@ -174,63 +184,55 @@ fn against(
     rows: &[Row<'_>],
     other: Option<&Row<'_>>,
     factor: f64,
-    of: fn(&Row<'_>) -> Spread,
+    of: fn(&Cpu) -> f64,
 ) -> Judgement {
-    let measured = ours(rows)
-        .zip(other)
-        .map(|(row, other)| (row, of(row), other, of(other)));
-    // User time is counted in ticks; a short measurement may have none.
-    let measured = measured.filter(|(_, _, _, reference)| reference.median > 0.0);
-    let numbers = measured.map(|(row, value, other, reference)| {
-        let bound = factor * reference.median;
-        let text = format!(
-            "{} ≤ {factor} × {}'s {} = {}; ratio {:.2}",
-            with_range(value, 1.0),
-            other.participant.name,
-            with_range(reference, 1.0),
-            duration(bound),
-            value.median / reference.median,
-        );
-        with_errors(row, text, value.median <= bound)
-    });
+    let numbers = held_against(rows, other, of).map(|(row, text, ratio)| with_errors(row, text, ratio <= factor));
     judgement(criterion, promise, numbers)
 }
 
 /// Ours is below a peer's.
 fn below(criterion: u32, what: &str, rows: &[Row<'_>], name: &str) -> Judgement {
     let peer = find(rows, name).filter(|row| row.errors.is_empty());
-    let numbers = ours(rows).zip(peer).map(|(row, peer)| {
-        let (ours, theirs) = (row.total.median, peer.total.median);
-        let text = format!("{} < {}; ratio {:.2}", duration(ours), duration(theirs), ours / theirs);
-        with_errors(row, text, ours < theirs)
-    });
+    let numbers = held_against(rows, peer, Cpu::total).map(|(row, text, ratio)| with_errors(row, text, ratio < 1.0));
     judgement(criterion, &format!("{what}: total below {name}'s"), numbers)
 }
 
-/// Ours is below that of the best of those that nothing went wrong with.
+/// Ours is below those of all that nothing went wrong with.
 fn below_every_peer(criterion: u32, what: &str, rows: &[Row<'_>]) -> Judgement {
-    let numbers = ours(rows).zip(rows.iter().find(|row| is_peer(row))).map(|(row, best)| {
-        let (ours, theirs) = (row.total.median, best.total.median);
+    let best = best_peer(rows, |_| true);
+    let numbers = held_against(rows, best, Cpu::total).map(|(row, mut text, ratio)| {
+        let _ = write!(text, "; the best of {}", rows.iter().filter(|row| is_peer(row)).count());
         let faulty = |row: &&Row<'_>| row.participant.kind == Kind::Peer && !row.errors.is_empty();
-        let left_out: Vec<&str> = rows
-            .iter()
-            .filter(faulty)
-            .map(|row| row.participant.name.as_str())
-            .collect();
-        let mut text = format!(
-            "{} < {} ({}, the best of {}); ratio {:.2}",
-            duration(ours),
-            duration(theirs),
-            best.participant.name,
-            rows.iter().filter(|row| is_peer(row)).count(),
-            ours / theirs
-        );
+        let faulty = rows.iter().filter(faulty);
+        let left_out: Vec<&str> = faulty.map(|row| row.participant.name.as_str()).collect();
         if !left_out.is_empty() {
-            text += &format!("; not counted, for their errors: {}", left_out.join(", "));
+            let _ = write!(text, "; not counted, for their errors: {}", left_out.join(", "));
         }
-        with_errors(row, text, ours < theirs)
+        with_errors(row, text, ratio < 1.0)
     });
     judgement(criterion, &format!("{what}: total below every peer's"), numbers)
+}
+
+/// Our row, both numbers with the ratio of each round, and the median of those.
+fn held_against<'r, 'a>(
+    rows: &'r [Row<'a>],
+    other: Option<&Row<'_>>,
+    of: fn(&Cpu) -> f64,
+) -> Option<(&'r Row<'a>, String, f64)> {
+    let (row, other) = (ours(rows)?, other?);
+    let ratio = row.ratio_to(other, of)?;
+    let median = |row: &Row<'_>| Spread::of(row.costs.iter().map(|(_, cost)| of(cost))).map(|spread| spread.median);
+    let mut text = format!(
+        "{:.2} × {}'s: {} and {}",
+        ratio.median,
+        other.participant.name,
+        duration(median(row)?),
+        duration(median(other)?),
+    );
+    if ratio.min < ratio.max {
+        let _ = write!(text, "; {:.2} to {:.2} in the rounds", ratio.min, ratio.max);
+    }
+    Some((row, text, ratio.median))
 }
 
 /// Medians of times in so many nanoseconds; with the least and the greatest, where there are several.

@@ -17,7 +17,8 @@ use crate::verdict::{Outcome, judge};
 const INTRODUCTION: &str = "\
 All send the same 13 bytes. The server has one core, the load another one; everybody is started afresh for every
 measurement, warmed up, and measured in alternation, in an order that turns with each round. Figures are medians of the
-rounds, with the least and the greatest.
+rounds, with the least and the greatest; ratios are medians of the rounds' ratios, since what weighs on one round weighs on
+all that are measured in it.
 
 What counts is the **CPU time that the server takes for each request**: it says what a core can do also where the load
 generator is the first to have no more to give. It is the exact CPU-time clock of the process and its descendants, split

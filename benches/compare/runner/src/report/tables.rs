@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::peers::Kind;
+use crate::process::Cpu;
 use crate::results::{Participant, Results};
 use crate::statistics::Spread;
 use crate::summary::{DISTURBED, Row, better_limit, find, idle_rows, ours, rows};
@@ -83,8 +84,8 @@ pub fn load(results: &Results, scenario: &str) -> String {
             thousands(row.system.median),
             thousands(row.total.median),
             range(row.total, thousands),
-            ratio(row.total, ours(&rows).map(|row| row.total)),
-            ratio(row.total, better_limit(&rows).map(|row| row.total)),
+            times(row, ours(&rows)),
+            times(row, better_limit(&rows)),
             row.participant.answer_bytes,
             percent(row.server_share),
             row.load_share.map_or("–".to_owned(), percent),
@@ -229,6 +230,12 @@ fn ratio(value: Spread, reference: Option<Spread>) -> String {
     reference.map_or("–".to_owned(), |reference| {
         format!("{:.2}", value.median / reference.median)
     })
+}
+
+/// How many times another's CPU time it takes, in the rounds that both have.
+fn times(row: &Row<'_>, reference: Option<&Row<'_>>) -> String {
+    let ratio = reference.and_then(|reference| row.ratio_to(reference, Cpu::total));
+    ratio.map_or("–".to_owned(), |ratio| format!("{:.2}", ratio.median))
 }
 
 fn marks(row: &Row<'_>) -> String {
