@@ -172,6 +172,12 @@ impl Request {
         &mut self.inner.extras
     }
 
+    /// The path, and beside it what a router makes of it.
+    pub(crate) fn path_and_extras(&mut self) -> (&str, &mut Extras) {
+        let inner = &mut *self.inner;
+        (inner.head.path(&inner.bytes), &mut inner.extras)
+    }
+
     pub(crate) fn head_parts(&self) -> (&Head, &Chunk) {
         (&self.inner.head, &self.inner.bytes)
     }

@@ -106,7 +106,9 @@ impl Exchange {
             false => (Framing::Length(bytes.len() as u64), bytes),
         };
         let head = self.head(lines, framing, None, &context.clock);
-        context.counters.count_response(lines.status, &mut self.began);
+        context
+            .counters
+            .count_response(lines.status, &mut self.began, &context.clock);
         if !self.output.copy_response(&head, bytes, &mut context.supply) {
             let body = if bytes.is_empty() {
                 Chunk::default()
@@ -315,7 +317,9 @@ impl Exchange {
         context: &mut Context<R>,
     ) {
         let head = self.head(lines, framing, upgrade, &context.clock);
-        context.counters.count_response(lines.status, &mut self.began);
+        context
+            .counters
+            .count_response(lines.status, &mut self.began, &context.clock);
         self.output.push_head(&head, &mut context.supply);
     }
 

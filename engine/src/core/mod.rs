@@ -343,6 +343,7 @@ impl<R: Ring> Core<R> {
             "the end of a round touches no connection"
         );
         self.context.touched = touched;
+        self.context.counters.settle_answered(&self.context.clock);
     }
 
     fn remove_if(&mut self, key: Key, fate: Fate) {

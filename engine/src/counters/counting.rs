@@ -66,6 +66,8 @@ pub(crate) struct Counters {
     tally: Tally,
     /// Bytes that were to be sent at once, of which the next round tells whether they were.
     at_once: u64,
+    /// Requests answered in the round in which they began.
+    answered: u64,
 }
 
 /// In which round a request's head was complete; none outside of requests.
@@ -74,7 +76,10 @@ pub(crate) struct Began(Option<Instant>);
 
 impl Counters {
     pub(crate) fn new(tally: Tally) -> Counters {
-        Counters { tally, at_once: 0 }
+        Counters {
+            tally,
+            ..Counters::default()
+        }
     }
 
     #[cfg(test)]
@@ -88,15 +93,27 @@ impl Counters {
         Began(Some(clock.time()))
     }
 
-    /// A response's head is queued. Reads the system's clock, once per request.
+    /// A response's head is queued. That of a request of this round leaves with all others at the round's end, when one look at
+    /// the system's clock is enough for all of them.
     #[inline]
-    pub(crate) fn count_response(&self, status: StatusCode, began: &mut Began) {
+    pub(crate) fn count_response(&mut self, status: StatusCode, began: &mut Began, clock: &Clock) {
         let cells = &*self.tally.0;
         if let Some(class) = cells.responses.get(usize::from(status.as_u16() / 100).wrapping_sub(1)) {
             add(class, 1);
         }
-        if let Some(began) = began.0.take() {
-            cells.latencies.observe(began.elapsed());
+        match began.0.take() {
+            Some(began) if began == clock.time() => self.answered += 1,
+            Some(began) => cells.latencies.observe(began.elapsed(), 1),
+            None => {}
+        }
+    }
+
+    /// The answers of the round are on their way.
+    #[inline]
+    pub(crate) fn settle_answered(&mut self, clock: &Clock) {
+        if self.answered > 0 {
+            let latencies = &self.tally.0.latencies;
+            latencies.observe(clock.time().elapsed(), std::mem::take(&mut self.answered));
         }
     }
 

@@ -35,14 +35,15 @@ pub(crate) struct Histogram {
 }
 
 impl Histogram {
+    /// Takes a latency that so many requests had.
     #[inline]
-    pub(crate) fn observe(&self, latency: Duration) {
+    pub(crate) fn observe(&self, latency: Duration, requests: u64) {
         // 584 years are enough.
         let nanos = latency.as_nanos() as u64;
         // Most answers are made in place, and end in one of the first buckets.
         let bucket = BOUNDS.iter().position(|bound| nanos <= *bound).unwrap_or(BOUNDS.len());
-        add(&self.buckets[bucket], 1);
-        add(&self.sum, nanos);
+        add(&self.buckets[bucket], requests);
+        add(&self.sum, nanos.wrapping_mul(requests));
     }
 
     pub(crate) fn sum_nanos(&self) -> u64 {
@@ -63,8 +64,8 @@ mod tests {
     fn a_bound_belongs_to_its_bucket_and_what_is_beyond_all_to_the_last() {
         let histogram = Histogram::default();
         for bound in BOUNDS {
-            histogram.observe(Duration::from_nanos(bound));
-            histogram.observe(Duration::from_nanos(bound + 1));
+            histogram.observe(Duration::from_nanos(bound), 1);
+            histogram.observe(Duration::from_nanos(bound + 1), 1);
         }
         let mut expected = [2; BOUNDS.len() + 1];
         (expected[0], expected[BOUNDS.len()]) = (1, 1);

@@ -30,7 +30,10 @@ impl Counters {
     }
 
     #[inline(always)]
-    pub(crate) fn count_response(&self, _status: StatusCode, _began: &mut Began) {}
+    pub(crate) fn count_response(&mut self, _status: StatusCode, _began: &mut Began, _clock: &Clock) {}
+
+    #[inline(always)]
+    pub(crate) fn settle_answered(&mut self, _clock: &Clock) {}
 
     #[inline(always)]
     pub(crate) fn count_received(&self, _bytes: usize) {}

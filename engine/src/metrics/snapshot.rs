@@ -26,8 +26,8 @@ pub struct CoreMetrics {
     /// Responses whose heads have been queued, by the class of their status: 1xx, which are upgrades, first, 5xx last. Each
     /// request has one; those of clients that left before they were answered have none.
     pub requests: [u64; 5],
-    /// From a request's head to its response's head, for the requests among them that were not refused before their head was
-    /// whole.
+    /// From a request's head to its response's head, or to the end of the round where both were in one; for the requests
+    /// among them that were not refused before their head was whole.
     pub latencies: Latencies,
     /// Bytes received, of whatever kind.
     pub bytes_received: u64,

@@ -12,7 +12,7 @@ pub(super) struct Invalid;
 /// the second it is certain that a percent sign which is still there begins an encoding, so that [`decode_param`] ends what
 /// was begun here, and nothing is decoded twice.
 pub(super) fn decode(path: &str) -> Result<Cow<'_, str>, Invalid> {
-    if memchr::memchr(b'%', path.as_bytes()).is_none() {
+    if !path.as_bytes().contains(&b'%') {
         return Ok(Cow::Borrowed(path));
     }
     let bytes = path.as_bytes();

@@ -102,25 +102,24 @@ impl Table {
 
     /// What answers a request; what is known of its route is left with it.
     pub(super) fn find(&self, request: &mut Request) -> &AnyService {
-        let mut matched = std::mem::take(&mut request.extras_mut().matched);
+        let method = index(request.method());
+        let (path, extras) = request.path_and_extras();
+        let matched = &mut extras.matched;
         matched.clear();
-        let Ok(path) = path::decode(request.path()) else {
+        let Ok(path) = path::decode(path) else {
             return &self.invalid;
         };
-        let service = match self.entries.at(&path) {
-            Ok(found) => {
-                let values = found.params.iter().map(|(_, value)| Span::of(value, &path));
-                matched.params.extend(values);
-                matched.pattern = Some(Rc::clone(&found.value.pattern));
-                &found.value.services[index(request.method())]
-            }
-            Err(_) => self.unmatched(&path),
+        let Ok(found) = self.entries.at(&path) else {
+            return self.unmatched(&path);
         };
-        if let (Some(_), Cow::Owned(decoded)) = (&matched.pattern, path) {
+        let values = found.params.iter().map(|(_, value)| Span::of(value, &path));
+        matched.params.extend(values);
+        let entry = found.value;
+        matched.pattern = Some(Rc::clone(&entry.pattern));
+        if let Cow::Owned(decoded) = path {
             matched.decoded = Some(decoded);
         }
-        request.extras_mut().matched = matched;
-        service
+        &entry.services[method]
     }
 
     /// What would answer a request.
