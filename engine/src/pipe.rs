@@ -266,7 +266,7 @@ impl Pipe {
         self.takers.set(self.takers.get() + 1);
     }
 
-    /// Inbound: one handle less. Behind the last one the core throws the rest away.
+    /// Inbound: one handle to a body less. Behind the last one the core throws the rest away, if there is any.
     pub(crate) fn remove_taker(&self) {
         let takers = self.takers.get().saturating_sub(1);
         self.takers.set(takers);
@@ -274,5 +274,12 @@ impl Pipe {
             self.discard();
             self.tell_core_of_room();
         }
+    }
+
+    /// Inbound: the task lets go of an upgraded connection, which ends with that, whatever came to an end before.
+    pub(crate) fn abandon(&self) {
+        self.takers.set(0);
+        self.discard();
+        self.tell_core();
     }
 }

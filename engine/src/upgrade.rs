@@ -107,7 +107,7 @@ impl AsyncWrite for Upgraded {
 impl Drop for Upgraded {
     fn drop(&mut self) {
         self.output.close(End::Finished);
-        self.input.remove_taker();
+        self.input.abandon();
     }
 }
 

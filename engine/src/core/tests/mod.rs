@@ -9,7 +9,11 @@ mod greed;
 mod layers;
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::os::fd::RawFd;
+use std::pin::Pin;
+
+use futures_io::AsyncWrite;
 
 use super::harness::{self, Harness, without_dates};
 use super::*;
@@ -101,6 +105,37 @@ fn who_sends_a_long_body_is_received_from_in_bundles() {
             harness.assert_empty();
         },
     );
+}
+
+/// Also where both directions have ended before.
+#[test]
+fn an_upgraded_connection_ends_when_its_handler_lets_go_of_it() {
+    let may_go = Rc::<Cell<bool>>::default();
+    let told = Rc::clone(&may_go);
+    let service = async move |_: Request| {
+        let may_go = Rc::clone(&told);
+        Response::upgrade("test", move |mut stream| async move {
+            while stream.next().await.is_some() {}
+            let _ = poll_fn(|context| Pin::new(&mut stream).poll_close(context)).await;
+            while !may_go.get() {
+                yield_now().await;
+            }
+        })
+    };
+    harness::run(async || {
+        let mut harness = Harness::new(service, |_| {});
+        let client = harness.ring.connect();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: test\r\n\r\n";
+        harness.ring.write(client, request);
+        harness.ring.end(client, Ok(()));
+        for _ in 0..8 {
+            harness.turn(0).await;
+        }
+        assert!(!harness.ring.is_closed(client), "its handler still holds it");
+        may_go.set(true);
+        harness.run(0).await;
+        harness.assert_empty();
+    });
 }
 
 #[test]
