@@ -206,3 +206,72 @@ impl Drop for Buffers {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    use ringlane_pool::{Options, Pool, Slots};
+
+    use crate::ring::{Completion, Received, Ring, Uring, Wait};
+
+    /// What lies in a socket comes in order, however many buffers a completion of the kernel's covers, and all buffers come
+    /// back; also where the kernel has fewer than it wants.
+    #[test]
+    fn bundles_come_buffer_by_buffer() {
+        for buffers_max in [4, 7, 64] {
+            let options = Options {
+                buffer_bytes: 1024,
+                buffers_max,
+                buffers_step: 1,
+            };
+            let pool = Pool::new(options).unwrap();
+            let Ok(mut ring) = Uring::new(64, pool.clone(), crate::control::eventfd().unwrap()) else {
+                eprintln!("skipped: there is no io_uring here");
+                return;
+            };
+            let key = Slots::new().insert(());
+            let (mut client, server) = UnixStream::pair().unwrap();
+            for length in [1, 1024, 1025, 4096, 20_000, 70_001] {
+                let sent: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+                client.write_all(&sent).unwrap();
+                ring.receive(server.as_raw_fd(), key, true);
+                let mut received = Vec::new();
+                let mut armed = true;
+                while received.len() < length {
+                    if !std::mem::replace(&mut armed, true) {
+                        ring.receive(server.as_raw_fd(), key, true);
+                    }
+                    ring.enter(Wait::UpTo(std::time::Duration::from_secs(5))).unwrap();
+                    while let Some(completion) = ring.next_completion() {
+                        let more = match completion {
+                            Completion::Received(Received { view, more, .. }) => {
+                                received.extend_from_slice(&view);
+                                more
+                            }
+                            Completion::NothingReceived { more, .. } => more,
+                            _ => continue,
+                        };
+                        assert!(armed || !more, "something comes behind the last completion");
+                        armed = more;
+                    }
+                }
+                assert!(received == sent, "{length} bytes in {buffers_max} buffers");
+                assert_eq!(pool.counts().held, 0);
+                if armed {
+                    ring.cancel_receive(key);
+                    while armed {
+                        ring.enter(Wait::UpTo(std::time::Duration::from_secs(5))).unwrap();
+                        while let Some(completion) = ring.next_completion() {
+                            armed &= !matches!(completion, Completion::NothingReceived { more: false, .. });
+                        }
+                    }
+                }
+            }
+            drop(ring);
+            assert_eq!(pool.counts().lent, 0, "a buffer was lost");
+        }
+    }
+}
