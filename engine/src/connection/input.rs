@@ -217,9 +217,7 @@ impl Input {
 /// The part of a piece that is data.
 fn cut(mut piece: View, data: Range<usize>) -> View {
     piece.truncate(data.end);
-    if data.start > 0 {
-        piece.advance(data.start);
-    }
+    piece.advance(data.start);
     piece
 }
 
