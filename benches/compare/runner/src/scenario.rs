@@ -236,12 +236,14 @@ impl Scenario {
 /// What is to be measured, in how many rounds each, and what `--quick` leaves out.
 #[derive(Debug, Default)]
 pub struct Choice {
+    /// Each with its number of rounds.
     pub scenarios: Vec<(Scenario, u32)>,
+    /// By their names.
     pub left_out: Vec<&'static str>,
 }
 
-/// Chooses scenarios by their names and those of their groups, or those that make up a whole run where there are none. A name may have a number of rounds of its
-/// own behind it, `pipelined:12`; otherwise it is `rounds`, where that is given.
+/// Chooses scenarios by their names and those of their groups, or those that make up a whole run where there are none. A name
+/// may have a number of rounds of its own behind it, `pipelined:12`; otherwise it is `rounds`, where that is given.
 ///
 /// # Errors
 ///

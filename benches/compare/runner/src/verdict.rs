@@ -6,7 +6,7 @@ use crate::peers::{Kind, same};
 use crate::process::Cpu;
 use crate::results::Results;
 use crate::statistics::Spread;
-use crate::summary::{IdleRow, Row, better_limit, find, idle_rows, ours, rows};
+use crate::summary::{IdleRow, Row, find, idle_rows, ours, rows};
 use crate::text::{bytes, duration};
 
 /// Whether a promise is kept.
@@ -67,7 +67,7 @@ fn keep_alive(rows: &[Row<'_>], all: &mut Vec<Judgement>) {
         Cpu::total,
     ));
     all.push(below_every_peer(1, "keep-alive", rows));
-    let limit = better_limit(rows);
+    let limit = closest(rows, is_limit);
     all.push(against(
         1,
         "keep-alive: total ≤ 1.08 × the better limit's",
@@ -90,7 +90,7 @@ fn keep_alive(rows: &[Row<'_>], all: &mut Vec<Judgement>) {
 fn pipelined(rows: &[Row<'_>], all: &mut Vec<Judgement>) {
     all.push(below(2, "pipelined", rows, "may_minihttp"));
     all.push(below_every_peer(2, "pipelined", rows));
-    let limit = better_limit(rows);
+    let limit = closest(rows, is_limit);
     all.push(against(
         2,
         "pipelined: total ≤ 1.2 × the better limit's",
@@ -158,23 +158,28 @@ fn latency(scenario: &str, rows: &[Row<'_>], all: &mut Vec<Judgement>) {
 }
 
 fn best_rust_peer(what: &str, rows: &[Row<'_>], all: &mut Vec<Judgement>) {
-    let best = best_peer(rows, |row| row.participant.language == "Rust");
+    let best = closest(rows, |row| is_peer(row) && row.participant.language == "Rust");
     let promise = format!("{what}: total ≤ the best Rust peer's");
     all.push(against(6, &promise, rows, best, 1.0, Cpu::total));
 }
 
-/// The one that ours compares worst with.
-fn best_peer<'r, 'a>(rows: &'r [Row<'a>], counts: impl Fn(&Row<'a>) -> bool) -> Option<&'r Row<'a>> {
+/// The one of those that count that ours compares worst with, round by round.
+fn closest<'r, 'a>(rows: &'r [Row<'a>], counts: impl Fn(&Row<'_>) -> bool) -> Option<&'r Row<'a>> {
     let ours = ours(rows)?;
     let ratio = |row: &'r Row<'a>| Some((row, ours.ratio_to(row, Cpu::total)?.median));
-    let peers = rows.iter().filter(|row| is_peer(row) && counts(row));
-    let best = peers.filter_map(ratio).max_by(|one, other| one.1.total_cmp(&other.1));
-    best.map(|(row, _)| row)
+    let ratios = rows.iter().filter(|row| counts(row)).filter_map(ratio);
+    let closest = ratios.max_by(|one, other| one.1.total_cmp(&other.1));
+    closest.map(|(row, _)| row)
 }
 
 /// A peer that nothing went wrong with.
 fn is_peer(row: &Row<'_>) -> bool {
     row.participant.kind == Kind::Peer && row.errors.is_empty()
+}
+
+/// A limit that nothing went wrong with.
+fn is_limit(row: &Row<'_>) -> bool {
+    row.participant.kind == Kind::Limit && row.errors.is_empty()
 }
 
 /// Ours is at most so many times another's.
@@ -199,7 +204,7 @@ fn below(criterion: u32, what: &str, rows: &[Row<'_>], name: &str) -> Judgement 
 
 /// Ours is below those of all that nothing went wrong with.
 fn below_every_peer(criterion: u32, what: &str, rows: &[Row<'_>]) -> Judgement {
-    let best = best_peer(rows, |_| true);
+    let best = closest(rows, is_peer);
     let numbers = held_against(rows, best, Cpu::total).map(|(row, mut text, ratio)| {
         let _ = write!(text, "; the best of {}", rows.iter().filter(|row| is_peer(row)).count());
         let faulty = |row: &&Row<'_>| row.participant.kind == Kind::Peer && !row.errors.is_empty();
