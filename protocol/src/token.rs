@@ -1,6 +1,6 @@
 //! Byte classes of RFC 9110 and RFC 3986, all in one table of 256 bytes.
 
-use crate::word;
+use crate::word::{self, Usual};
 
 /// `tchar` (RFC 9110 §5.6.2).
 const TOKEN: u8 = 1;
@@ -89,79 +89,94 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is(byte, TOKEN))
 }
 
+/// What most names of fields are made of.
+const USUAL_TOKEN: Usual<1> = Usual {
+    letters: true,
+    ranges: [(b'-', b'-')],
+    above_ascii: false,
+};
+const USUAL_VALUE: Usual<1> = Usual {
+    letters: false,
+    ranges: [(b' ', b'~')],
+    above_ascii: true,
+};
+const USUAL_PATH: Usual<1> = Usual {
+    letters: true,
+    ranges: [(b'&', b';')],
+    above_ascii: false,
+};
+const USUAL_QUERY: Usual<2> = Usual {
+    letters: true,
+    ranges: [(b'&', b';'), (b'=', b'=')],
+    above_ascii: false,
+};
+const USUAL_REG_NAME: Usual<2> = Usual {
+    letters: true,
+    ranges: [(b'-', b'.'), (b'0', b'9')],
+    above_ascii: false,
+};
+
 /// Bytes of the longest token at the start of `bytes`, which may be none.
 #[inline]
 pub(crate) fn token_len(bytes: &[u8]) -> usize {
-    class_len(bytes, TOKEN, |word| word::first_outside(word, [(b'-', b'-')]))
+    class_len(bytes, TOKEN, &USUAL_TOKEN)
 }
 
 /// Bytes of the longest field value at the start of `bytes`, with the whitespace around it.
 #[inline]
 pub(crate) fn value_len(bytes: &[u8]) -> usize {
-    class_len(bytes, VALUE, word::first_control)
+    class_len(bytes, VALUE, &USUAL_VALUE)
 }
 
 /// Bytes of the longest path at the start of `bytes`.
 #[inline]
 pub(crate) fn path_len(bytes: &[u8]) -> usize {
-    percent_encoded_len(bytes, PATH, |word| word::first_outside(word, [(b'&', b';')]))
+    percent_encoded_len(bytes, PATH, &USUAL_PATH)
 }
 
 /// Bytes of the longest query at the start of `bytes`.
 #[inline]
 pub(crate) fn query_len(bytes: &[u8]) -> usize {
-    percent_encoded_len(bytes, QUERY, |word| {
-        word::first_outside(word, [(b'&', b';'), (b'=', b'=')])
-    })
+    percent_encoded_len(bytes, QUERY, &USUAL_QUERY)
 }
 
 /// Bytes of the longest `reg-name` at the start of `bytes`; IPv4 addresses are a part of these.
 pub(crate) fn reg_name_len(bytes: &[u8]) -> usize {
-    percent_encoded_len(bytes, REG_NAME, first_unusual_in_reg_name)
+    percent_encoded_len(bytes, REG_NAME, &USUAL_REG_NAME)
 }
 
 /// The same without percent-encoding.
 #[inline]
 pub(crate) fn plain_reg_name_len(bytes: &[u8]) -> usize {
-    class_len(bytes, REG_NAME, first_unusual_in_reg_name)
-}
-
-#[inline(always)]
-fn first_unusual_in_reg_name(word: &[u8; 8]) -> Option<usize> {
-    word::first_outside(word, [(b'-', b'.'), (b'0', b'9')])
+    class_len(bytes, REG_NAME, &USUAL_REG_NAME)
 }
 
 /// Bytes of `class` at the start of `bytes`. They are passed over by words up to the first that is unusual: it may be one of the
 /// class all the same, which the table decides; but none that is not of the class may be usual.
 #[inline(always)]
-fn class_len(bytes: &[u8], class: u8, first_unusual: impl Fn(&[u8; 8]) -> Option<usize>) -> usize {
-    let len = word::inside_len(bytes, &first_unusual);
+fn class_len<const RANGES: usize>(bytes: &[u8], class: u8, usual: &Usual<RANGES>) -> usize {
+    let len = word::usual_len(bytes, usual);
     match bytes.get(len) {
-        Some(&byte) if is(byte, class) => unusual_class_len(bytes, len, class, first_unusual),
+        Some(&byte) if is(byte, class) => unusual_class_len(bytes, len, class, usual),
         _ => len,
     }
 }
 
 /// The same where `len` bytes are known to be of the class. Rare, and not to take registers from what is not.
 #[inline(never)]
-fn unusual_class_len(
-    bytes: &[u8],
-    mut len: usize,
-    class: u8,
-    first_unusual: impl Fn(&[u8; 8]) -> Option<usize>,
-) -> usize {
+fn unusual_class_len<const RANGES: usize>(bytes: &[u8], mut len: usize, class: u8, usual: &Usual<RANGES>) -> usize {
     while let Some((&byte, after)) = bytes.get(len..).and_then(<[u8]>::split_first)
         && is(byte, class)
     {
-        len += 1 + word::inside_len(after, &first_unusual);
+        len += 1 + word::usual_len(after, usual);
     }
     len
 }
 
 /// How far `bytes` are of `class` or `pct-encoded = "%" HEXDIG HEXDIG` (RFC 3986 §2.1).
 #[inline(always)]
-fn percent_encoded_len(bytes: &[u8], class: u8, first_unusual: impl Fn(&[u8; 8]) -> Option<usize>) -> usize {
-    let len = class_len(bytes, class, first_unusual);
+fn percent_encoded_len<const RANGES: usize>(bytes: &[u8], class: u8, usual: &Usual<RANGES>) -> usize {
+    let len = class_len(bytes, class, usual);
     match bytes.get(len) {
         Some(b'%') => len + percent_encoded_len_from(&bytes[len..], class),
         _ => len,
