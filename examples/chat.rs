@@ -1,6 +1,8 @@
 //! An upgrade to a protocol of one's own: lines, each passed on to everybody else on the same core.
 //!
-//! Try it twice, with `--cores 0`: `curl --http1.1 -sNT. -H 'Connection: upgrade' -H 'Upgrade: chat' localhost:8080`.
+//! Try it in two terminals, with `--cores 0`; what is typed in one is seen in the other:
+//!
+//!     (printf 'GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n'; cat) | nc 127.0.0.1 8080
 
 use std::cell::RefCell;
 use std::collections::HashMap;

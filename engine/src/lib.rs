@@ -34,9 +34,28 @@
 //! # Ok::<(), ringlane::Error>(())
 //! ```
 //!
-//! Handlers run under a glommio executor and may use it: timers, files, tasks, channels between cores.
+//! Handlers run under a glommio executor and may use it: timers, files, tasks, channels between cores. A program that does
+//! so has to depend on glommio 0.9, as the engine does: the timers, files and tasks of another version look for an executor
+//! of that version, find none, and panic.
 //!
 //! Requirements: Linux 6.1 or later with io_uring allowed, and 512 KiB of lockable memory (`ulimit -l`).
+//!
+//! # Features
+//!
+//! Each is off unless asked for; `full` is all of them.
+//!
+//! | feature | modules, and what they are for |
+//! |---|---|
+//! | `router` | `router`, `layer`: routes by method and path, functions around services, values of a request's own |
+//! | `layers` | in `layer`: timeouts, request ids, access log, CORS, limits, error pages |
+//! | `compression` | `layer::Compression`: responses in gzip, br and zstd |
+//! | `form`, `json`, `cookies` | `extract`: queries, forms, JSON and cookies as types of one's own |
+//! | `sse` | `sse`: server-sent events |
+//! | `websocket` | `websocket`: WebSocket connections |
+//! | `files` | `files`: directories of files |
+//! | `metrics` | `metrics`, `health`: counters and histograms of each core, and whether the server is ready |
+//! | `trace` | `trace`: a span for each request, W3C trace context |
+//! | `bridge` | `bridge`: work on a Tokio runtime |
 
 #[cfg(feature = "internals")]
 #[doc(hidden)]
@@ -148,6 +167,8 @@ mod guide {
     mod calling_out {}
     #[doc = include_str!("../../docs/observability.md")]
     mod observability {}
+    #[doc = include_str!("../../docs/testing.md")]
+    mod testing {}
     #[doc = include_str!("../../docs/porting.md")]
     mod porting {}
 }

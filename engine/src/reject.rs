@@ -12,9 +12,10 @@ use crate::response::{IntoResponse, Response};
 /// What a handler returns where it does not answer as asked; `?` makes it of any error.
 ///
 /// An error that this crate made of what the client has sent (a parameter, a query, a form, JSON, a broken body) becomes
-/// the response that it is by itself, 4xx. Every other error is the server's: the client gets 500 and not a word of it,
-/// and the response keeps it for layers ([`Response::error`]), which may write it to a log. Anything else becomes a
-/// rejection by [`Reject::new`].
+/// the response that it is by itself: 4xx, or 500 for a parameter whose name the route does not have. So does one of the
+/// bridge to Tokio: 503, or 500 where the work panicked. Every other error is the server's: the client gets 500 and not a
+/// word of it, and the response keeps it for layers ([`Response::error`]), which may write it to a log. Anything else
+/// becomes a rejection by [`Reject::new`].
 ///
 /// ```no_run
 /// use ringlane::{Reject, Request, Response, Server, StatusCode};

@@ -8,7 +8,7 @@ use ringlane_protocol::date::Date;
 use ringlane_protocol::head;
 use ringlane_protocol::response::FieldLines;
 
-/// httparse finds out once what the processor can do.
+/// Has parsed before, so that what only the first time costs is not counted.
 fn warm(input: &[u8]) -> Vec<u8> {
     let _ = operations::parse(inputs::BROWSER);
     input.to_vec()

@@ -57,8 +57,10 @@ macro_rules! knobs {
         /// Every limit, timeout and size of a server, each with a default.
         ///
         /// A knob has one name: `idle_timeout` here, `RINGLANE_IDLE_TIMEOUT` in the environment. Durations are written
-        /// `75s`, `500ms`, `2m`; sizes `4096`, `16KiB`, `2MiB`; switches `on` and `off`; `none` where there may be none.
-        /// `Display` prints all knobs in one line, in the form in which the environment takes them.
+        /// `75s`, `500ms`, `2m`, `1h`; sizes `4096`, `16KiB`, `2MiB`, `1GiB`; switches `on` and `off`; `none` where there
+        /// may be none. `Display` prints all knobs in one line, in the form in which the environment takes them.
+        ///
+        /// A value outside the range that its knob states keeps the server from starting.
         ///
         /// ```
         /// use ringlane::Config;
@@ -110,24 +112,26 @@ macro_rules! knobs {
 }
 
 knobs! {
-    /// The cores to run on, one thread each. Default: all that the process may use.
+    /// The cores to run on, one thread each; at least one. Default: all that the process may use.
     cores: Cores as plain = Cores::All;
     /// How long a request head may take from its first byte (from accept for a connection's first request) to its end;
-    /// then 408 where a byte had come, and the connection is closed. Default: 10 s.
+    /// then 408 where a byte had come, and the connection is closed. At least 1 ms. Default: 10 s.
     head_timeout: Duration as plain = Duration::from_secs(10);
-    /// How long a kept-alive connection may be silent between requests before it is closed. Default: 75 s.
+    /// How long a kept-alive connection may be silent between requests before it is closed. At least 1 ms. Default: 75 s.
     idle_timeout: Duration as plain = Duration::from_secs(75);
-    /// How long a request body may stall while it is waited for; then 408 and close. Default: 30 s.
+    /// How long a request body may stall while it is waited for; then 408 and close. At least 1 ms. Default: 30 s.
     body_timeout: Duration as plain = Duration::from_secs(30);
     /// The slowest rate, in bytes per second, at which a request body may come for longer than `body_timeout`: each byte
     /// makes up for the time that it may take, and who has used up the timeout so is answered 408. Time in which the
-    /// handler does not wait for the body does not count. Default: 240 bytes; `none` asks for any byte within the timeout.
+    /// handler does not wait for the body does not count. At least 1 byte. Default: 240 bytes; `none` asks for any byte
+    /// within the timeout.
     body_bytes_per_second_min: Option<u64> as option_size = Some(240);
     /// How long the peer may acknowledge no byte of a response before its connection is cut. It is looked at four times in
-    /// this time, so that the cut comes that much late at the most. Default: 30 s.
+    /// this time, so that the cut comes that much late at the most. At least 1 ms. Default: 30 s.
     write_timeout: Duration as plain = Duration::from_secs(30);
     /// The slowest rate, in bytes per second, at which a peer may acknowledge a response for longer than `write_timeout`,
-    /// counted in the same way; then its connection is cut. Default: 240 bytes; `none` asks for any byte within the timeout.
+    /// counted in the same way; then its connection is cut. At least 1 byte. Default: 240 bytes; `none` asks for any byte
+    /// within the timeout.
     write_bytes_per_second_min: Option<u64> as option_size = Some(240);
     /// How long a stopping server waits for the requests that it has accepted. Default: 30 s.
     drain_timeout: Duration as plain = Duration::from_secs(30);
@@ -135,15 +139,16 @@ knobs! {
     /// is on its way meets an answer and not a reset. At most `drain_timeout`. Default: 500 ms.
     drain_idle_timeout: Duration as plain = Duration::from_millis(500);
     /// How long a connection that is being closed after an error may go on sending, so that it gets to read the answer
-    /// instead of a reset (RFC 9112 §9.6). Default: 2 s.
+    /// instead of a reset (RFC 9112 §9.6). At least 1 ms. Default: 2 s.
     close_timeout: Duration as plain = Duration::from_secs(2);
     /// How many bytes such a connection may go on sending. Default: 8 MiB.
     close_bytes_max: u64 as size = 8 << 20;
-    /// The longest request target; a longer one is answered 414. Default: 8 KiB.
+    /// The longest request target, 16 bytes to `head_bytes_max`; a longer one is answered 414. Default: 8 KiB.
     target_bytes_max: usize as size = 8 << 10;
-    /// The largest request head, request line and fields together; a larger one is answered 431. Default: 16 KiB.
+    /// The largest request head, request line and fields together, 256 bytes to 1 MiB; a larger one is answered 431.
+    /// Default: 16 KiB.
     head_bytes_max: usize as size = 16 << 10;
-    /// The most fields in a request head, at most 256; more are answered 431. Default: 100.
+    /// The most fields in a request head, 1 to 256; more are answered 431. Default: 100.
     fields_max: u32 as plain = 100;
     /// The largest request body unless the service says otherwise
     /// ([`Service::body_bytes_max`](crate::Service::body_bytes_max)); a larger one is answered 413. Default: 2 MiB.
@@ -151,11 +156,11 @@ knobs! {
     /// How much of a request body that its handler did not read is read and thrown away, so that the connection can
     /// be kept; with more to come, it is closed after the response. Default: 256 KiB.
     discard_bytes_max: u64 as size = 256 << 10;
-    /// The most pooled buffers of received and unread input that one connection may hold; at this point it is no
-    /// longer received from, and TCP holds the sender back. Default: 16.
+    /// The most pooled buffers of received and unread input that one connection may hold, 2 to 4096 and fewer than
+    /// `buffers_max`; at this point it is no longer received from, and TCP holds the sender back. Default: 16.
     input_buffers_max: u32 as plain = 16;
-    /// How much output may be queued on one connection before no further pipelined request is parsed and no further
-    /// chunk of a streamed response is asked for. Default: 64 KiB.
+    /// How much output may be queued on one connection, beside what is being sent, before no further pipelined request is
+    /// parsed and no further chunk of a streamed response is asked for. At least 1 KiB. Default: 64 KiB.
     output_bytes_max: usize as size = 64 << 10;
     /// The most connections per core; above it accepting pauses. Default: none, which is what file descriptors allow
     /// (`RLIMIT_NOFILE`, raised to its hard limit at start), less a reserve, divided by the cores.
@@ -164,20 +169,20 @@ knobs! {
     requests_per_connection_max: Option<NonZeroU32> as plain = None;
     /// The size of a pooled buffer, a power of two from 1 KiB to 64 KiB. Default: 4 KiB.
     buffer_bytes: usize as size = 4 << 10;
-    /// The most pooled buffers per core, at most 32768; memory is taken in steps, as it is needed. Default: 16384.
+    /// The most pooled buffers per core, 8 to 32768; memory is taken in steps, as it is needed. Default: 16384.
     buffers_max: u32 as plain = 16_384;
     /// The submission queue of a core's ring, a power of two from 32 to 32768; its completion queue is four times as
-    /// long. Default: 512.
+    /// long, 65536 at the most. Default: 512.
     ring_entries: u32 as plain = 512;
-    /// How many connections the kernel may hold, established and not yet accepted, per core (listen(2)). Default: 4096;
-    /// `net.core.somaxconn` bounds it.
+    /// How many connections the kernel may hold, established and not yet accepted, per core (listen(2)), 1 to 2147483647.
+    /// Default: 4096; `net.core.somaxconn` bounds it.
     backlog: u32 as plain = 4096;
     /// Whether other servers, this one's next version among them, may listen on the same address beside this one
     /// (`SO_REUSEPORT` across processes). Default: off, which makes a taken address an error at start.
     share_port: bool as plain = false;
     /// Whether small responses are sent at once (`TCP_NODELAY`, tcp(7)). Default: on.
     nodelay: bool as plain = true;
-    /// `SO_LINGER` of accepted connections (socket(7)); 0 s makes every close a reset. Default: none.
+    /// `SO_LINGER` of accepted connections (socket(7)), in whole seconds; 0 s makes every close a reset. Default: none.
     linger: Option<Duration> as plain = None;
     /// The time to live (hop limit) of sent packets, 1 to 255 (ip(7)). Default: none, which is the system's.
     ttl: Option<NonZeroU32> as plain = None;
@@ -186,15 +191,16 @@ knobs! {
     /// `SO_SNDBUF` of accepted connections (socket(7)). Default: none, which leaves it to the kernel's tuning.
     send_buffer_bytes: Option<usize> as option_size = None;
     /// How many bytes of one connection's output the kernel keeps unsent before it takes no more (`TCP_NOTSENT_LOWAT`,
-    /// tcp(7)): what a peer that reads nothing costs the kernel's memory, beside the peer's window. Default: 128 KiB; `none`
-    /// leaves it to the kernel, which takes some megabytes.
+    /// tcp(7)): what a peer that reads nothing costs the kernel's memory, beside the peer's window. 1 KiB to 1 GiB.
+    /// Default: 128 KiB; `none` leaves it to the kernel, which takes some megabytes.
     unsent_bytes_max: Option<usize> as option_size = Some(128 << 10);
-    /// After how much silence the kernel probes a connection (`SO_KEEPALIVE`, `TCP_KEEPIDLE`). Default: none.
+    /// After how much silence the kernel probes a connection (`SO_KEEPALIVE`, `TCP_KEEPIDLE`), in whole seconds, at least
+    /// 1 s; what is beyond whole seconds is cut off. Default: none.
     keepalive: Option<Duration> as plain = None;
     /// How many connections may be in TCP Fast Open's half-way state (`TCP_FASTOPEN`, tcp(7)). Default: none.
     fast_open: Option<NonZeroU32> as plain = None;
     /// Whether connections are delivered only with their first bytes, and for how long the kernel waits for those
-    /// (`TCP_DEFER_ACCEPT`, tcp(7)). Default: none.
+    /// (`TCP_DEFER_ACCEPT`, tcp(7)), rounded up to whole seconds. Default: none.
     defer_accept: Option<Duration> as plain = None;
 }
 
