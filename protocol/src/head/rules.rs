@@ -118,9 +118,10 @@ impl Rules {
         Ok(())
     }
 
-    /// RFC 9110 §10.1.1: 100-continue, case-insensitive, is the only expectation that there is.
+    /// RFC 9110 §10.1.1: 100-continue, case-insensitive, is the only expectation that there is; empty elements are ignored as
+    /// §5.6.1.2 demands.
     fn expect(&mut self, value: &[u8]) {
-        for element in elements(value) {
+        for element in elements(value).filter(|element| !element.is_empty()) {
             let is_continue = element.eq_ignore_ascii_case(b"100-continue");
             self.expects_continue |= is_continue;
             self.expects_else |= !is_continue;
