@@ -146,11 +146,13 @@ fn any_origin_is_a_star_and_does_not_vary() {
     for (origin, expected) in [
         ("https://a.example", "204 Allow-Origin=*"),
         ("null", "204 Allow-Origin=*"),
-        ("\u{e9}", "204 "),
+        ("\u{e9}", "204 Allow-Origin=*"),
     ] {
         let lines = format!("Origin: {origin}\r\n");
         assert_eq!(ask(&server, "PUT", "/thing", &lines), expected, "{origin}");
     }
+    // What was asked without an origin may be in a cache when a script asks for it.
+    assert_eq!(ask(&server, "PUT", "/thing", ""), "204 Allow-Origin=*");
     let lines = "Origin: null\r\nAccess-Control-Request-Method: GET\r\n";
     let expected = "204 Allow-Methods=GET, HEAD, POST; Allow-Origin=*";
     assert_eq!(ask(&server, "OPTIONS", "/", lines), expected);

@@ -126,11 +126,11 @@ impl Cors {
 
     /// The value of `Access-Control-Allow-Origin` for a request, if its origin is allowed.
     fn allow_origin<'a>(&self, request: &'a RequestHead) -> Option<&'a str> {
-        let origin = origin(request)?;
         match &self.origins {
+            // Whoever asks: a cache may give the answer to somebody else (the Fetch standard, "CORS protocol and HTTP caches").
             Origins::Any => Some("*"),
-            Origins::List(origins) => origins.iter().any(|allowed| allowed == origin).then_some(origin),
-            Origins::If(allows) => allows(origin).then_some(origin),
+            Origins::List(origins) => origin(request).filter(|origin| origins.iter().any(|allowed| allowed == origin)),
+            Origins::If(allows) => origin(request).filter(|origin| allows(origin)),
         }
     }
 
