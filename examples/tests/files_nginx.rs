@@ -20,6 +20,7 @@ const A_LINK: &str = "RFC 9110 §15.5.4: refused, as a link to a file is; nginx 
 const DOTS: &str = "RFC 3986 §5.2.4: the client resolves dot segments; none is let through here";
 const EMPTY: &str = "RFC 3986 §3.3: an empty segment is one of its own, and names nothing";
 const ENCODED: &str = "RFC 3986 §2.2: an encoded delimiter is not the delimiter";
+const TAGS: &str = "RFC 9110 §8.8.3.3: no two codings share a strong tag";
 const FOR_GET: &str = "RFC 9110 §14.2: ranges are defined for GET alone";
 
 /// What nginx is told to do as `Files` does, or does not do, of itself.
@@ -372,11 +373,14 @@ fn codings() -> Vec<Row> {
     let page = |value: &'static str| get("/assets/page.html").with("Accept-Encoding", value);
     vec![
         get("/assets/page.html"),
-        page("gzip"),
-        page("gzip;q=0.5"),
+        page("gzip").ours(200, TAGS),
+        page("gzip;q=0.5").ours(200, TAGS),
         page("gzip;q=0"),
         page("deflate"),
-        page("gzip").with("If-None-Match", "\"5f5e1000-f\""),
+        page("gzip").with("If-None-Match", "\"5f5e1000-f\"").ours(200, TAGS),
+        page("gzip")
+            .with("If-None-Match", "\"5f5e1000-f-gzip\"")
+            .ours(304, TAGS),
         get("/assets/plain.txt").with("Accept-Encoding", "gzip"),
         get("/page.html").with("Accept-Encoding", "gzip"),
         get("/page.html.gz"),

@@ -28,7 +28,7 @@ pub(super) struct Representation<'a> {
 impl Representation<'_> {
     /// RFC 9110 §13.2.2: the conditions, and then the range.
     pub(super) async fn answer(&self, file: File, method: &Method, asked: &Asked<'_>) -> Response {
-        let validators = Validators::new(file.modified, file.size, SystemTime::now());
+        let validators = Validators::new(file.modified, file.size, self.encoding, SystemTime::now());
         match judge(asked, &validators) {
             Verdict::Failed => return refuse(StatusCode::PRECONDITION_FAILED),
             Verdict::NotModified => {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::coding::Coding;
+
 /// What a request says about the file that it wants.
 #[derive(Default)]
 pub(super) struct Asked<'a> {
@@ -55,13 +57,17 @@ pub(super) struct Validators {
 const DATE_MAX: u64 = 253_402_300_799;
 
 impl Validators {
-    /// Of a file that was modified at `modified`, in seconds since 1970, and has `size` bytes.
-    pub(super) fn new(modified: i64, size: u64, now: SystemTime) -> Validators {
+    /// Of a file that was modified at `modified`, in seconds since 1970, and has `size` bytes, in whatever coding it lies there:
+    /// no two codings may share a strong tag (RFC 9110 §8.8.3.3).
+    pub(super) fn new(modified: i64, size: u64, coding: Option<Coding>, now: SystemTime) -> Validators {
         let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         // RFC 9110 §8.8.2.1: no date later than now may be sent.
         let date = u64::try_from(modified).ok().map(|date| date.min(now).min(DATE_MAX));
         Validators {
-            etag: format!("\"{modified:x}-{size:x}\""),
+            etag: match coding {
+                None => format!("\"{modified:x}-{size:x}\""),
+                Some(coding) => format!("\"{modified:x}-{size:x}-{}\"", coding.name()),
+            },
             modified: date,
             is_recent: date.is_none_or(|date| date + 1 >= now),
         }

@@ -12,7 +12,7 @@ fn now() -> SystemTime {
 }
 
 fn validators() -> Validators {
-    let validators = Validators::new(1_600_000_000, 0x1a, now());
+    let validators = Validators::new(1_600_000_000, 0x1a, None, now());
     assert_eq!(validators.etag, ETAG);
     assert_eq!(validators.last_modified().as_deref(), Some(EXACT));
     validators
@@ -161,21 +161,29 @@ fn if_range_wants_the_strong_validator_itself() {
 }
 
 #[test]
+fn no_two_codings_share_a_tag() {
+    let of = |coding| Validators::new(1_600_000_000, 0x1a, coding, now()).etag;
+    assert_eq!(of(None), "\"5f5e1000-1a\"");
+    assert_eq!(of(Some(Coding::Gzip)), "\"5f5e1000-1a-gzip\"");
+    assert_eq!(of(Some(Coding::Br)), "\"5f5e1000-1a-br\"");
+}
+
+#[test]
 fn a_date_within_the_last_second_is_a_weak_validator() {
-    let recent = Validators::new(1_699_999_999, 1, now());
+    let recent = Validators::new(1_699_999_999, 1, None, now());
     let date = recent.last_modified().unwrap();
     assert!(!range_holds(&asked(&[("If-Range", &date)]), &recent));
     assert!(range_holds(&asked(&[("If-Range", &recent.etag)]), &recent));
-    let settled = Validators::new(1_699_999_998, 1, now());
+    let settled = Validators::new(1_699_999_998, 1, None, now());
     let date = settled.last_modified().unwrap();
     assert!(range_holds(&asked(&[("If-Range", &date)]), &settled));
 }
 
 #[test]
 fn no_date_is_sent_that_is_later_than_now_or_before_1970() {
-    let later = Validators::new(1_800_000_000, 1, now());
+    let later = Validators::new(1_800_000_000, 1, None, now());
     assert_eq!((later.modified, &*later.etag), (Some(1_700_000_000), "\"6b49d200-1\""));
-    let earlier = Validators::new(-1, 1, now());
+    let earlier = Validators::new(-1, 1, None, now());
     assert_eq!(
         (earlier.last_modified(), &*earlier.etag),
         (None, "\"ffffffffffffffff-1\"")
@@ -185,5 +193,5 @@ fn no_date_is_sent_that_is_later_than_now_or_before_1970() {
         Verdict::Proceed
     );
     let far = UNIX_EPOCH + Duration::from_secs(u64::MAX >> 2);
-    assert!(Validators::new(i64::MAX, 1, far).last_modified().is_some());
+    assert!(Validators::new(i64::MAX, 1, None, far).last_modified().is_some());
 }
