@@ -1,4 +1,4 @@
-//! A response, as a handler makes it: status, fields, and a body of one of five kinds.
+//! A response, as a handler makes it: status, fields, and a body that is whole, streamed, or an upgrade.
 
 use std::fmt;
 use std::future::Future;
@@ -17,7 +17,7 @@ use crate::upgrade::Upgraded;
 /// What a handler answers.
 ///
 /// The engine adds what framing and persistence need (`Content-Length` or `Transfer-Encoding`, `Connection`) and
-/// `Date`. `HEAD`, 204 and 304 get no body, whatever the response holds (RFC 9110 §6.4.1).
+/// `Date`. `HEAD`, 204, 205 and 304 get no body, whatever the response holds (RFC 9110 §6.4.1, §15.3.6).
 ///
 /// ```
 /// use ringlane::{Response, StatusCode};
@@ -55,11 +55,23 @@ pub(crate) enum ResponseBody {
         stream: Pin<Box<dyn Chunks>>,
         length: Option<u64>,
     },
-    /// 426 where nothing is to run, or the client has not asked for it.
+    /// 426 where the client has not asked for it.
     Upgrade {
         protocol: FieldValue<'static>,
-        run: Option<UpgradeRun>,
+        run: UpgradeRun,
     },
+    /// A 426 from the start. Boxed, as it is rare, and others are moved about.
+    #[cfg_attr(
+        not(feature = "websocket"),
+        expect(dead_code, reason = "WebSockets alone have these")
+    )]
+    UpgradeRequired(Box<UpgradeRequired>),
+}
+
+/// What a 426 has to name (RFC 9110 §15.5.22), and its body.
+pub(crate) struct UpgradeRequired {
+    pub(crate) protocol: FieldValue<'static>,
+    pub(crate) body: Chunk,
 }
 
 /// What runs an upgraded connection.
@@ -179,7 +191,7 @@ impl Response {
             None,
             ResponseBody::Upgrade {
                 protocol: FieldValue::constant(protocol),
-                run: Some(run),
+                run,
             },
         )
     }
@@ -187,8 +199,11 @@ impl Response {
     /// 426 that names a protocol, whatever the request asked for (RFC 9110 §15.5.22).
     #[cfg(feature = "websocket")]
     pub(crate) fn upgrade_required(protocol: &'static str) -> Response {
-        let protocol = FieldValue::constant(protocol);
-        let body = ResponseBody::Upgrade { protocol, run: None };
+        let required = UpgradeRequired {
+            protocol: FieldValue::constant(protocol),
+            body: Chunk::default(),
+        };
+        let body = ResponseBody::UpgradeRequired(Box::new(required));
         Response::made(StatusCode::UPGRADE_REQUIRED, None, body)
     }
 
@@ -211,7 +226,7 @@ impl Response {
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Response {
         self.lines.status = match self.body {
-            ResponseBody::Upgrade { run: Some(_), .. } => StatusCode::SWITCHING_PROTOCOLS,
+            ResponseBody::Upgrade { .. } => StatusCode::SWITCHING_PROTOCOLS,
             _ if status.is_informational() => StatusCode::INTERNAL_SERVER_ERROR,
             _ => status,
         };
@@ -279,6 +294,7 @@ impl Response {
     pub fn body(&self) -> Option<&[u8]> {
         match &self.body {
             ResponseBody::Whole(chunk) => Some(chunk),
+            ResponseBody::UpgradeRequired(required) => Some(&required.body),
             ResponseBody::Stream { .. } | ResponseBody::Upgrade { .. } => None,
         }
     }
@@ -286,10 +302,15 @@ impl Response {
     /// Replaces the body, whatever it was, by a whole one; status and fields stay. An upgrade becomes a 200.
     #[must_use]
     pub fn with_body(mut self, bytes: impl Into<Chunk>) -> Response {
-        if matches!(self.body, ResponseBody::Upgrade { .. }) {
-            self.lines.status = StatusCode::OK;
+        match &mut self.body {
+            ResponseBody::UpgradeRequired(required) => required.body = bytes.into(),
+            body => {
+                if matches!(body, ResponseBody::Upgrade { .. }) {
+                    self.lines.status = StatusCode::OK;
+                }
+                *body = ResponseBody::Whole(bytes.into());
+            }
         }
-        self.body = ResponseBody::Whole(bytes.into());
         self
     }
 
@@ -346,6 +367,9 @@ impl fmt::Debug for Response {
             } => write!(out, "a stream of {length} bytes)"),
             ResponseBody::Stream { length: None, .. } => out.write_str("a stream)"),
             ResponseBody::Upgrade { protocol, .. } => write!(out, "upgrade to {})", protocol.as_str()),
+            ResponseBody::UpgradeRequired(required) => {
+                write!(out, "upgrade to {} required)", required.protocol.as_str())
+            }
         }
     }
 }

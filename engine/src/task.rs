@@ -82,6 +82,11 @@ pub(crate) fn spawn_contained(shared: &Rc<Shared>, future: Pin<Box<dyn Future<Ou
     })
 }
 
+/// Drops what is a user's; a panic in that ends nothing else. Its message has been printed.
+pub(crate) fn let_go<T>(users: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(users)));
+}
+
 /// A user's future, whose panics end only itself: in a poll, and in its drop, which the executor would else not survive.
 pub(crate) struct Contained(Option<Pin<Box<dyn Future<Output = ()>>>>);
 

@@ -55,6 +55,8 @@ async fn service(request: Request) -> Response {
         "/stream" => Response::stream(json, chunks(&text(300_000), 777)),
         "/tiny" => Response::stream(json, chunks(&text(3_000), 1)),
         "/length" => Response::stream_of_length(json, 100_000, chunks(&text(100_000), 50_000)),
+        "/few" => Response::stream_of_length(json, 100_000, chunks(&text(50_000), 50_000)),
+        "/many" => Response::stream_of_length(json, 50_000, chunks(&text(100_000), 50_000)),
         "/brief" => Response::stream_of_length(json, 100, chunks(&text(100), 50)),
         "/random" => Response::bytes(json, content::bytes(50_000)),
         "/none" => Response::stream(json, chunks(&[], 1)),
@@ -152,6 +154,28 @@ fn what_would_not_gain_or_must_not_change_is_left_as_it_is() {
         assert!(answer.body == text(20_000));
     }
     assert!(client.get("/json").body == text(20_000));
+}
+
+/// RFC 9112 §8: a body of another length than its response said must not look like the whole of it.
+#[test]
+fn a_stream_of_the_wrong_length_is_seen_to_be_incomplete() {
+    let server = server();
+    for path in ["/few", "/many"] {
+        for accepted in ["gzip", "identity"] {
+            let mut client = server.connect();
+            client.send(format!(
+                "GET {path} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {accepted}\r\n\r\n"
+            ));
+            let head = client.head();
+            assert_eq!(head.field("content-encoding").is_some(), accepted == "gzip");
+            let mut seen = Vec::new();
+            let body = client.try_body(&head, |piece| seen.extend_from_slice(piece));
+            // As it is a body that goes on is cut where it was to end; nobody can see more than that in it.
+            let is_whole = path == "/many" && accepted == "identity";
+            assert_eq!(body.is_ok(), is_whole, "{path} {accepted}");
+            client.assert_closed();
+        }
+    }
 }
 
 /// RFC 9110 §12.5.3: whoever refuses identity gets everything coded that may be, and else what there is.

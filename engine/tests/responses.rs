@@ -37,6 +37,8 @@ async fn kinds(request: Request) -> Result<Response, FieldError> {
         "/not-modified/length" => {
             Response::stream_of_length(TYPE, 100, content_stream(100, 10)).with_status(StatusCode::NOT_MODIFIED)
         }
+        "/reset" => Response::text("not sent").with_status(StatusCode::RESET_CONTENT),
+        "/reset/stream" => Response::stream(TYPE, content_stream(100, 10)).with_status(StatusCode::RESET_CONTENT),
         "/close" => Response::text("closes").with_close(),
         "/odd" => Response::text("odd").with_status(StatusCode::from_u16(599).unwrap()),
         "/type" => Response::text("{}").header("content-type", "application/json")?,
@@ -141,7 +143,7 @@ fn head_gets_the_head_of_get() {
     assert_eq!(client.get("/text").is(), (200, "some text"));
 }
 
-/// RFC 9110 §6.4.1, §8.6, RFC 9112 §6.1.
+/// RFC 9110 §6.4.1, §8.6, §15.3.6, RFC 9112 §6.1.
 #[test]
 fn statuses_without_content_have_none() {
     let server = kinds_server();
@@ -151,12 +153,16 @@ fn statuses_without_content_have_none() {
         ("/not-modified", 304),
         ("/no-content/stream", 204),
         ("/not-modified/length", 304),
+        ("/reset", 205),
+        ("/reset/stream", 205),
     ] {
         let answer = client.get(path);
         assert_eq!(answer.status, status, "{path}");
         assert_eq!(answer.field("transfer-encoding"), None, "{path}");
-        if status == 204 {
-            assert_eq!(answer.field("content-length"), None, "{path}");
+        match status {
+            204 => assert_eq!(answer.field("content-length"), None, "{path}"),
+            205 => assert_eq!(answer.field("content-length"), Some("0"), "{path}"),
+            _ => {}
         }
         assert!(!answer.closes(), "{path}");
         // Were there a body, it would stand in the next answer's place.

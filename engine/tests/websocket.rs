@@ -39,6 +39,31 @@ where
     )
 }
 
+/// RFC 9110 §15.5.22: whatever page a 426 gets, it names the protocol.
+#[test]
+fn a_refused_handshake_may_get_a_body() {
+    let server = TestServer::start(
+        |_| {},
+        |_| {
+            async |request: Request| -> Response {
+                Options::new().upgrade(&request, echo).with_body("use a WebSocket\n")
+            }
+        },
+    );
+    let mut client = server.connect();
+    let answer = client.get("/");
+    assert_eq!(
+        (answer.is(), answer.field("upgrade")),
+        ((426, "use a WebSocket\n"), Some("websocket"))
+    );
+    // What would have been accepted is not, and is an ordinary response.
+    let answer = client.ask(handshake("/"));
+    assert_eq!(
+        (answer.is(), answer.field("upgrade")),
+        ((200, "use a WebSocket\n"), None)
+    );
+}
+
 /// RFC 6455 §4.2.1, §4.4, §10.2.
 #[test]
 fn handshakes_that_are_none_are_refused_by_their_fault() {

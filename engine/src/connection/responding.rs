@@ -35,6 +35,13 @@ impl Exchange {
     /// while it is still on its way to memory.
     pub(super) fn respond<R: Ring>(&mut self, response: &mut Response, socket: &mut Socket, context: &mut Context<R>) {
         self.request.keep_alive &= !response.close && !context.draining;
+        if response.lines.status == StatusCode::RESET_CONTENT {
+            // RFC 9110 §15.3.6: it has no content, which has to be said.
+            task::let_go(std::mem::replace(
+                &mut response.body,
+                ResponseBody::Whole(Chunk::default()),
+            ));
+        }
         if self.inbound.is_some() && self.leaves_too_much(response, context) {
             self.request.keep_alive = false;
         }
@@ -53,19 +60,38 @@ impl Exchange {
             ResponseBody::Stream { stream, length } => {
                 self.respond_stream(&response.lines, stream, length, response.ends_on_stop, socket, context);
             }
-            ResponseBody::Upgrade {
-                protocol,
-                run: Some(run),
-            } if self.is_offered(protocol.as_str()) && self.inbound.is_none() => {
+            ResponseBody::Upgrade { protocol, run } if self.is_offered(protocol.as_str()) && self.inbound.is_none() => {
                 self.respond_upgrade(&response.lines, protocol, run, socket, context);
             }
             // RFC 9110 §15.5.22: what was not asked for cannot be switched to, only named.
-            ResponseBody::Upgrade { protocol, .. } => {
+            ResponseBody::Upgrade { protocol, run } => {
+                task::let_go(run);
                 response.lines.status = StatusCode::UPGRADE_REQUIRED;
-                self.push_head(&response.lines, Framing::Length(0), Some(protocol), context);
-                self.stage = Stage::Discarding;
+                self.respond_required(&response.lines, protocol, Chunk::default(), context);
+            }
+            ResponseBody::UpgradeRequired(required) => {
+                self.respond_required(&response.lines, required.protocol, required.body, context);
             }
         }
+    }
+
+    /// Queues a response that names a protocol, which nothing is switched to.
+    fn respond_required<R>(
+        &mut self,
+        lines: &Lines,
+        protocol: FieldValue<'static>,
+        body: Chunk,
+        context: &mut Context<R>,
+    ) {
+        let framing = match is_bodiless(lines.status) {
+            true => Framing::None,
+            false => Framing::Length(body.len() as u64),
+        };
+        self.push_head(lines, framing, Some(protocol), context);
+        if framing != Framing::None && !self.request.head_only {
+            self.output.push(body, &mut context.supply);
+        }
+        self.stage = Stage::Discarding;
     }
 
     /// RFC 9110 §7.8: only to what the client has named may be switched. Names of protocols have no case.
@@ -153,6 +179,7 @@ impl Exchange {
         }
         self.push_head(lines, framing, None, context);
         if !has_body {
+            task::let_go(stream);
             self.stage = Stage::Discarding;
             return;
         }

@@ -111,11 +111,15 @@ impl Entry<'_> {
 
     /// How long the response's body is on the wire, where that is known.
     fn body_bytes(&self, response: &Response) -> Option<u64> {
-        let has_none = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let has_none = matches!(
+            response.status(),
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+        );
         match &response.body {
             ResponseBody::Upgrade { .. } => None,
             _ if has_none || *self.head.method() == Method::HEAD => Some(0),
             ResponseBody::Whole(chunk) => Some(chunk.len() as u64),
+            ResponseBody::UpgradeRequired(required) => Some(required.body.len() as u64),
             ResponseBody::Stream { length, .. } => *length,
         }
     }

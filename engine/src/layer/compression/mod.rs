@@ -150,7 +150,7 @@ impl Compression {
         let is_long = match &response.body {
             ResponseBody::Whole(chunk) => chunk.len() >= self.bytes_min.max(1),
             ResponseBody::Stream { length, .. } => length.is_none_or(|length| length >= self.bytes_min as u64),
-            ResponseBody::Upgrade { .. } => false,
+            ResponseBody::Upgrade { .. } | ResponseBody::UpgradeRequired(_) => false,
         };
         // A client that does not take a body as it is gets it coded whatever its type and length.
         let is_worth_it = is_long && self.is_of_type(response) || !accepted.identity && has_body(response);
@@ -178,7 +178,7 @@ impl Compression {
     /// A body in a coding, or as it was. The body of an answer to HEAD is never sent: only its fields are of use.
     fn coded(&self, coding: Coding, body: ResponseBody, accepted: Accepted, is_head: bool) -> (ResponseBody, bool) {
         let (source, length) = match body {
-            body @ ResponseBody::Upgrade { .. } => return (body, false),
+            body @ (ResponseBody::Upgrade { .. } | ResponseBody::UpgradeRequired(_)) => return (body, false),
             ResponseBody::Whole(chunk) if chunk.len() <= self.at_once_bytes_max && !is_head => {
                 let coded = Encoder::whole(coding, &self.levels, &chunk);
                 return match coded {
@@ -192,7 +192,7 @@ impl Compression {
             ResponseBody::Stream { stream, length } => (Source::Stream(stream), length),
         };
         let stream = match Permit::take(&self.streams, self.streams_max) {
-            Some(permit) => Compressed::new(source, coding, &self.levels, permit),
+            Some(permit) => Compressed::new(source, length, coding, &self.levels, permit),
             None => Err(source),
         };
         match stream {

@@ -21,6 +21,8 @@ const CHUNK_WORK_BYTES: usize = 256;
 /// With so much output a chunk is sent, in bytes.
 const CHUNK_BYTES: usize = 8 << 10;
 
+const WRONG_LENGTH: &str = "the body has another length than its response said";
+
 /// What is compressed.
 pub(super) enum Source {
     Whole(Chunk),
@@ -59,6 +61,8 @@ impl Drop for Permit {
 /// The stream of the compressed body.
 pub(super) struct Compressed {
     source: Source,
+    /// How much the source has still to bring, where it has said so. What is too little or too much must be seen as that.
+    left: Option<u64>,
     /// What has come from the source and is not compressed yet.
     rest: Chunk,
     /// None once the body has been ended.
@@ -72,7 +76,13 @@ pub(super) struct Compressed {
 
 impl Compressed {
     /// The compressed stream, or the source where there is no memory for an encoder.
-    pub(super) fn new(source: Source, coding: Coding, levels: &Levels, permit: Permit) -> Result<Compressed, Source> {
+    pub(super) fn new(
+        source: Source,
+        left: Option<u64>,
+        coding: Coding,
+        levels: &Levels,
+        permit: Permit,
+    ) -> Result<Compressed, Source> {
         let length = match &source {
             Source::Whole(chunk) => Some(chunk.len()),
             Source::Stream(_) => None,
@@ -80,6 +90,7 @@ impl Compressed {
         match Encoder::new(coding, levels, length) {
             Ok(encoder) => Ok(Compressed {
                 source,
+                left,
                 rest: Chunk::default(),
                 encoder: Some(encoder),
                 is_unflushed: false,
@@ -103,7 +114,13 @@ impl Compressed {
             };
             if self.rest.is_empty() {
                 match self.source.poll(context) {
-                    Poll::Ready(Some(chunk)) => self.rest = chunk?,
+                    Poll::Ready(Some(chunk)) => {
+                        self.rest = chunk?;
+                        if let Some(left) = &mut self.left {
+                            *left = left.checked_sub(self.rest.len() as u64).ok_or(WRONG_LENGTH)?;
+                        }
+                    }
+                    Poll::Ready(None) if self.left.is_some_and(|left| left > 0) => Err(WRONG_LENGTH)?,
                     Poll::Ready(None) => return Poll::Ready(self.finish()),
                     // Nobody knows when more comes: the client gets what there is.
                     Poll::Pending if std::mem::take(&mut self.is_unflushed) => {
