@@ -12,12 +12,12 @@ use crate::event::Event;
 use crate::request::Request;
 use crate::response::Response;
 use crate::service::Service;
-use crate::task::Contained;
+use crate::task::{self, Contained, Panicked};
 
 /// A core's service behind one object, so that everything else is compiled once, whatever the service.
 pub(crate) trait Handler {
     /// The service's word on the size of this request's body.
-    fn body_bytes_max(&self, request: &Request) -> Option<u64>;
+    fn body_bytes_max(&self, request: &Request) -> Result<Option<u64>, Panicked>;
 
     /// Calls the service and polls it once. A response that is there at once lies in [`Handler::answer`].
     fn start(&mut self, request: Request) -> Started;
@@ -61,7 +61,7 @@ impl Answer {
         }
         match &*place {
             Some(response) if response.owns_nothing() => std::mem::forget(place.take()),
-            _ => *place = None,
+            _ => task::let_go(place.take()),
         }
     }
 
@@ -119,8 +119,8 @@ where
     M: Fn(Rc<Served<S>>, Request) -> F,
     F: Future<Output = ()> + 'static,
 {
-    fn body_bytes_max(&self, request: &Request) -> Option<u64> {
-        self.served.service.body_bytes_max(request)
+    fn body_bytes_max(&self, request: &Request) -> Result<Option<u64>, Panicked> {
+        catch_unwind(AssertUnwindSafe(|| self.served.service.body_bytes_max(request))).map_err(|_| Panicked)
     }
 
     fn start(&mut self, request: Request) -> Started {

@@ -212,9 +212,11 @@ impl Pipe {
         }
     }
 
-    /// Inbound: says that the task does not wait any more.
+    /// Inbound: the task does not wait any more, which the core is told where it did.
     pub(crate) fn stop_waiting(&self) {
-        self.waited_for.set(false);
+        if self.waited_for.replace(false) {
+            self.tell_core_of_room();
+        }
     }
 
     /// Outbound: how many bytes may lie in the pipe at the moment.

@@ -15,6 +15,7 @@ use crate::chunk::Chunk;
 #[cfg(feature = "router")]
 use crate::extras::Extras;
 use crate::shared::Shared;
+use crate::supply::Supply;
 
 /// A request whose head has arrived whole and has been found valid (RFC 9112 §3, §5; RFC 9110 §7).
 ///
@@ -90,8 +91,8 @@ impl Request {
 
     /// Has it hold its head's bytes as a copy, and not the buffer that they were received in.
     #[cold]
-    pub(crate) fn copy_bytes(&mut self) {
-        self.inner.bytes = self.inner.bytes.to_vec().into();
+    pub(crate) fn copy_bytes(&mut self, supply: &Supply) {
+        self.inner.bytes = supply.copied(&self.inner.bytes);
     }
 
     /// How long its body is.

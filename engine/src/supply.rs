@@ -4,12 +4,17 @@
 //! depends on what the others leave: **half of what is left**, and always one buffer. A single one may so take what its own
 //! limits allow; the more of them hold something, the less each gets, and what is left never comes to nothing (the rule is
 //! known from switches with shared memory as a dynamic threshold). The last quarter is for receiving alone: where it has
-//! been reached, output is copied to the heap, and so is what handlers are given and may keep for long.
+//! been reached, output is copied to the heap, and so is what handlers are given and may keep for long. What lies there in a
+//! buffer's stead counts as if it lay in one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
 use ringlane_pool::{Buffer, Pool, View};
 
 use crate::chunk::Chunk;
-use crate::ring::Transmission;
+use crate::ring::{BUNDLE_BYTES, Transmission};
 
 /// How many emptied transmissions a core keeps for their next use.
 const SPARES_MAX: usize = 1024;
@@ -22,9 +27,14 @@ pub(crate) struct Supply {
     buffer_bits: u32,
     /// Bytes of heads that span buffers and are gathered on the heap.
     head_bytes: usize,
+    /// Bytes of [`Substitute`]s. They may be let go of on whatever thread.
+    substitute_bytes: Arc<AtomicUsize>,
     /// With so many buffers held, only as much is left as receiving should have for itself: ready-made, since every request
-    /// asks for it twice.
+    /// asks for it twice. It takes note of substitutes once a round.
     short_from: usize,
+    /// Receives that are armed for bundles. Each may bring one whole, whatever is left by then: together no more than a quarter
+    /// of the pool.
+    bundles: usize,
     #[expect(clippy::vec_box, reason = "the box is what is handed to the ring, and must not move")]
     transmissions: Vec<Box<Transmission>>,
 }
@@ -37,10 +47,12 @@ impl Supply {
             pool,
             buffers_max,
             head_bytes: 0,
+            substitute_bytes: Arc::default(),
             short_from: 0,
+            bundles: 0,
             transmissions: Vec::new(),
         };
-        supply.set_head_bytes(0);
+        supply.take_note();
         supply
     }
 
@@ -51,8 +63,12 @@ impl Supply {
     /// How many buffers nothing lies in; what lies on the heap in their stead counts as if it lay in some.
     #[inline]
     fn left(&self) -> usize {
-        let taken = self.pool.counts().held + (self.head_bytes >> self.buffer_bits);
+        let taken = self.pool.counts().held + self.buffers_on_heap();
         self.buffers_max.saturating_sub(taken)
+    }
+
+    fn buffers_on_heap(&self) -> usize {
+        (self.head_bytes + self.substitute_bytes()) >> self.buffer_bits
     }
 
     /// How many buffers one connection may hold at the moment, beyond its first.
@@ -67,17 +83,21 @@ impl Supply {
     /// Only as much is left as receiving should have for itself.
     #[inline]
     pub(crate) fn is_short(&self) -> bool {
-        let is_short = self.pool.counts().held >= self.short_from;
-        debug_assert_eq!(is_short, self.left() < self.buffers_max / 4);
-        is_short
+        self.pool.counts().held >= self.short_from
+    }
+
+    /// Takes note of how much lies on the heap.
+    pub(crate) fn take_note(&mut self) {
+        self.short_from = match self.buffers_max / 4 {
+            0 => usize::MAX,
+            quarter => (self.buffers_max - quarter + 1).saturating_sub(self.buffers_on_heap()),
+        };
+        debug_assert!(self.is_short() == (self.left() < self.buffers_max / 4) || self.buffers_max < 4);
     }
 
     fn set_head_bytes(&mut self, bytes: usize) {
         self.head_bytes = bytes;
-        self.short_from = match self.buffers_max / 4 {
-            0 => usize::MAX,
-            quarter => (self.buffers_max - quarter + 1).saturating_sub(bytes >> self.buffer_bits),
-        };
+        self.take_note();
     }
 
     /// A buffer for output; none where those that are left are for input.
@@ -90,7 +110,35 @@ impl Supply {
     /// buffers, else as a copy.
     #[inline(always)]
     pub(crate) fn pass_on(&self, view: View) -> Chunk {
-        if self.is_short() { copied(&view) } else { view.into() }
+        if self.is_short() {
+            self.copied(&view)
+        } else {
+            view.into()
+        }
+    }
+
+    /// A copy that leaves the buffer to others.
+    #[cold]
+    pub(crate) fn copied(&self, bytes: &[u8]) -> Chunk {
+        let mut copy = self.substitute(bytes.len());
+        copy.bytes.extend_from_slice(bytes);
+        copy.into()
+    }
+
+    /// Memory for so many bytes in the stead of a buffer.
+    #[cold]
+    pub(crate) fn substitute(&self, capacity: usize) -> Substitute {
+        self.substitute_bytes.fetch_add(capacity, Ordering::Relaxed);
+        Substitute {
+            bytes: Vec::with_capacity(capacity),
+            counted: capacity,
+            account: Arc::clone(&self.substitute_bytes),
+        }
+    }
+
+    /// How many bytes lie on the heap in the stead of buffers, heads apart.
+    pub(crate) fn substitute_bytes(&self) -> usize {
+        self.substitute_bytes.load(Ordering::Relaxed)
     }
 
     /// Accounts for a head's next bytes on the heap, where so many lie already; false where that is too much. A head that
@@ -114,6 +162,19 @@ impl Supply {
         self.head_bytes
     }
 
+    /// One more receive is armed for bundles, if it may be.
+    pub(crate) fn take_bundle(&mut self) -> bool {
+        let may = (self.bundles + 1) * BUNDLE_BYTES <= (self.buffers_max << self.buffer_bits) / 4;
+        self.bundles += usize::from(may);
+        may
+    }
+
+    /// A receive that was armed for bundles has ended.
+    pub(crate) fn give_bundle_back(&mut self) {
+        debug_assert!(self.bundles > 0, "more is given back than was taken");
+        self.bundles = self.bundles.saturating_sub(1);
+    }
+
     /// An empty transmission.
     pub(crate) fn transmission(&mut self) -> Box<Transmission> {
         self.transmissions
@@ -130,9 +191,31 @@ impl Supply {
     }
 }
 
-#[cold]
-fn copied(view: &View) -> Chunk {
-    view.to_vec().into()
+/// Memory on the heap in the stead of a buffer, counted as long as it is there.
+pub(crate) struct Substitute {
+    /// They are not to become more than there is room for, which was counted.
+    pub(crate) bytes: Vec<u8>,
+    counted: usize,
+    account: Arc<AtomicUsize>,
+}
+
+impl Drop for Substitute {
+    fn drop(&mut self) {
+        debug_assert!(self.bytes.len() <= self.counted);
+        self.account.fetch_sub(self.counted, Ordering::Relaxed);
+    }
+}
+
+impl AsRef<[u8]> for Substitute {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl From<Substitute> for Chunk {
+    fn from(substitute: Substitute) -> Chunk {
+        Bytes::from_owner(substitute).into()
+    }
 }
 
 #[cfg(test)]
@@ -196,6 +279,30 @@ mod tests {
         drop(held);
         let view = supply.pass_on(received(&supply));
         assert_eq!((&view[..], supply.pool().counts().held), (&b"received"[..], 1));
+    }
+
+    #[test]
+    fn what_lies_on_the_heap_instead_counts_until_it_is_let_go_of() {
+        let mut supply = Supply::of(8);
+        let held: Vec<Buffer> = std::iter::from_fn(|| supply.take()).collect();
+        let mut copies: Vec<Chunk> = Vec::new();
+        for _ in 0..3 {
+            let mut copy = supply.substitute(1024);
+            copy.bytes.extend_from_slice(b"copied");
+            copies.push(copy.into());
+        }
+        drop(held);
+        assert_eq!((supply.substitute_bytes(), supply.share()), (3072, 2));
+        let view = supply.substitute(4096);
+        supply.take_note();
+        assert!(supply.is_short() && supply.take().is_none());
+        // Whoever has the last part of it, and on whatever thread.
+        let kept = copies.pop().map(Chunk::into_bytes);
+        drop((copies, view));
+        assert_eq!(supply.substitute_bytes(), 1024);
+        std::thread::spawn(move || drop(kept)).join().unwrap();
+        supply.take_note();
+        assert!(supply.substitute_bytes() == 0 && supply.share() == 4 && !supply.is_short());
     }
 
     #[test]

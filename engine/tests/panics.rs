@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_lite::{StreamExt, stream};
 use glommio::timer::Timer;
-use ringlane::{Request, Response};
+use ringlane::{Request, Response, Service};
 use support::requests::get;
 use support::{Client, Count, Gate, TestServer};
 
@@ -168,5 +168,52 @@ fn a_panic_in_an_upgrade_closes_it() {
         assert_eq!(client.head().status, 101, "{path}");
         assert_eq!(client.rest().unwrap(), expected.as_bytes(), "{path}");
         assert_eq!(other.get("/fine").is(), (200, "fine"), "behind {path}");
+    }
+}
+
+/// A service that panics where it is asked for a limit, and answers with what panics when it is let go of unused.
+struct Unwell;
+
+impl Service for Unwell {
+    async fn call(&self, request: Request) -> Response {
+        let guard = PanicOnDrop;
+        match request.path() {
+            "/stream" => Response::stream(
+                "text/plain",
+                stream::once_future(async move {
+                    let _guard = guard;
+                    io::Result::Ok("never")
+                }),
+            ),
+            "/upgrade" => Response::upgrade("test", move |_| async move { drop(guard) }),
+            _ => {
+                std::mem::forget(guard);
+                Response::text("fine")
+            }
+        }
+    }
+
+    fn body_bytes_max(&self, request: &Request) -> Option<u64> {
+        assert!(request.path() != "/limit", "expected by the test");
+        None
+    }
+}
+
+#[test]
+fn a_panic_where_nobody_expects_one_costs_its_own_connection_at_most() {
+    let server = TestServer::start(|_| {}, |_| Unwell);
+    let mut other = server.connect();
+    for (request, status) in [
+        (
+            "POST /limit HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello",
+            500,
+        ),
+        ("HEAD /stream HTTP/1.1\r\nHost: test\r\n\r\n", 200),
+        ("GET /upgrade HTTP/1.1\r\nHost: test\r\n\r\n", 426),
+    ] {
+        let mut client = server.connect();
+        client.send(request);
+        assert_eq!(client.head().status, status, "{request}");
+        assert_eq!(other.get("/fine").is(), (200, "fine"), "behind {request}");
     }
 }

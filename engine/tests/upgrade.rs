@@ -374,3 +374,53 @@ fn upgraded_connections_may_talk_to_one_another() {
     second.assert_closed();
     first.assert_closed();
 }
+
+/// The end of both directions is no reason to end the handler: it may have work left, or input that it has not read.
+#[test]
+fn a_handler_may_outlast_both_directions() {
+    let (closed, dropped, go_on, finished) = (Gate::default(), Gate::default(), Gate::default(), Gate::default());
+    let server = TestServer::start(|_| {}, {
+        let gates = (closed.clone(), dropped.clone(), go_on.clone(), finished.clone());
+        move |_| {
+            let gates = gates.clone();
+            async move |request: Request| {
+                let (closed, dropped, go_on, finished) = gates.clone();
+                if request.path() == "/plain" {
+                    return Response::text("plain");
+                }
+                Response::upgrade("test", move |mut stream| async move {
+                    let _guard = OnDrop(dropped);
+                    let _ = stream.close().await;
+                    closed.open();
+                    go_on.passed().await;
+                    let mut bytes = 0;
+                    while let Some(Ok(chunk)) = stream.next().await {
+                        bytes += chunk.len();
+                    }
+                    if bytes == MIB {
+                        finished.open();
+                    }
+                })
+            }
+        }
+    });
+    let mut client = server.connect();
+    client.send(UPGRADE);
+    assert_eq!(client.head().status, 101);
+    closed.wait();
+    let mut writer = client.writer();
+    let sender = thread::spawn(move || {
+        writer.write_all(&content::bytes(MIB)).unwrap();
+        writer.shutdown(std::net::Shutdown::Write).unwrap();
+    });
+    // The server has looked at what there is some rounds later.
+    let mut other = server.connect();
+    for _ in 0..20 {
+        other.ask("GET /plain HTTP/1.1\r\nHost: test\r\n\r\n");
+    }
+    assert!(!dropped.is_open(), "the handler was ended");
+    go_on.open();
+    finished.wait();
+    sender.join().unwrap();
+    dropped.wait();
+}

@@ -4,12 +4,11 @@ use ringlane_pool::Buffer;
 use ringlane_protocol::response;
 
 use crate::chunk::Chunk;
-use crate::supply::Supply;
+use crate::supply::{Substitute, Supply};
 
 pub(super) enum Block {
     Pooled(Buffer),
-    /// Its capacity does not grow.
-    Heap(Vec<u8>),
+    Heap(Substitute),
 }
 
 impl Block {
@@ -17,7 +16,7 @@ impl Block {
     pub(super) fn new(supply: &Supply) -> Block {
         match supply.take() {
             Some(buffer) => Block::Pooled(buffer),
-            None => Block::Heap(Vec::with_capacity(supply.pool().buffer_bytes())),
+            None => Block::Heap(supply.substitute(supply.pool().buffer_bytes())),
         }
     }
 
@@ -25,7 +24,7 @@ impl Block {
     pub(super) fn len(&self) -> usize {
         match self {
             Block::Pooled(buffer) => buffer.len(),
-            Block::Heap(bytes) => bytes.len(),
+            Block::Heap(heap) => heap.bytes.len(),
         }
     }
 
@@ -33,7 +32,7 @@ impl Block {
     pub(super) fn copy(&mut self, bytes: &[u8]) -> bool {
         match self {
             Block::Pooled(buffer) => buffer.extend_from_slice(bytes).is_ok(),
-            Block::Heap(heap) => {
+            Block::Heap(Substitute { bytes: heap, .. }) => {
                 let fits = bytes.len() <= heap.capacity() - heap.len();
                 if fits {
                     heap.extend_from_slice(bytes);
@@ -56,7 +55,7 @@ impl Block {
     pub(super) fn encode(&mut self, head: &response::Head<'_>) -> bool {
         match self {
             Block::Pooled(buffer) => fill(buffer, |out| response::encode(head, out)),
-            Block::Heap(heap) => {
+            Block::Heap(Substitute { bytes: heap, .. }) => {
                 let start = heap.len();
                 heap.resize(heap.capacity(), 0);
                 let encoded = response::encode(head, &mut heap[start..]);
@@ -71,7 +70,7 @@ impl Block {
     pub(super) fn seal(self) -> Chunk {
         match self {
             Block::Pooled(buffer) => buffer.freeze().into(),
-            Block::Heap(bytes) => bytes.into(),
+            Block::Heap(heap) => heap.into(),
         }
     }
 }

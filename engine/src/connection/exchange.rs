@@ -32,7 +32,7 @@ use crate::pipe::{End, Pipe};
 use crate::ring::{Errno, Ring, Sending, Transmission};
 use crate::shared::News;
 use crate::supply::Supply;
-use crate::task::Task;
+use crate::task::{self, Task};
 use crate::timers::Millis;
 
 /// What a connection holds while it is not idle.
@@ -191,7 +191,11 @@ impl Exchange {
 
     /// How many pooled buffers wait on this connection to be used, at the most.
     pub(super) fn buffers_held(&self) -> usize {
-        self.input.buffers() + self.inbound.as_ref().map_or(0, |inbound| inbound.pipe.chunks())
+        match &self.inbound {
+            // What a task still holds of a body whose rest is thrown away does not grow.
+            Some(inbound) if self.stage != Stage::Discarding => self.input.buffers() + inbound.pipe.chunks(),
+            _ => self.input.buffers(),
+        }
     }
 
     /// No request has begun, and all is sent.
@@ -254,11 +258,13 @@ impl Exchange {
     /// All that was queued is sent: an ending connection lingers, or is closed.
     fn settle_sent<R: Ring>(&mut self, socket: &Socket, context: &mut Context<R>) -> Fate {
         match self.stage {
-            Stage::Ending if (self.linger || self.keeps_back) && !self.reset_at_end => {
+            Stage::Ending if !self.reset_at_end => {
                 // Before it is looked for what is unread: what comes now is answered by a reset, but the answer has left.
                 context.ring.finish_sending(socket.descriptor());
                 self.keeps_back = false;
-                let linger = self.linger || context.ring.has_unread(socket.descriptor());
+                // Who has sent on and on while we lingered is not waited for once more.
+                let lingers = self.discarded <= context.limits.close_bytes_max;
+                let linger = self.linger || lingers && context.ring.has_unread(socket.descriptor());
                 if socket.ended || !linger {
                     return Fate::Closed;
                 }
@@ -268,9 +274,7 @@ impl Exchange {
                 Fate::Open
             }
             Stage::Ending => {
-                if self.reset_at_end {
-                    context.ring.reset_on_close(socket.descriptor());
-                }
+                context.ring.reset_on_close(socket.descriptor());
                 Fate::Closed
             }
             Stage::Lingering if socket.ended => Fate::Closed,
@@ -346,7 +350,8 @@ impl Exchange {
                 self.task = None;
                 self.conclude(outcome, socket, context);
             }
-            News::Finished(_) | News::Moved => {}
+            News::Finished(outcome) => task::let_go(outcome),
+            News::Moved => {}
         }
     }
 

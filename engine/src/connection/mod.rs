@@ -22,6 +22,7 @@ use crate::context::Context;
 use crate::event::{Event, TimeoutKind};
 use crate::ring::{Errno, Ring, Transmission};
 use crate::shared::News;
+use crate::task;
 use crate::timers::Millis;
 
 pub(crate) use exchange::Exchange;
@@ -81,7 +82,7 @@ impl Connection {
     #[inline(always)]
     pub(crate) fn handle_received<R: Ring>(&mut self, view: View, more: bool, context: &mut Context<R>) {
         if !more {
-            self.socket.handle_receive_ended();
+            self.socket.handle_receive_ended(context);
         }
         context.counters.count_received(view.len());
         let exchange = self.exchange.get_or_insert_with(|| {
@@ -103,7 +104,7 @@ impl Connection {
         context: &mut Context<R>,
     ) -> Fate {
         if !more {
-            self.socket.handle_receive_ended();
+            self.socket.handle_receive_ended(context);
         }
         match outcome {
             Ok(()) => {
@@ -120,6 +121,12 @@ impl Connection {
     /// The connection was reset while it was not received from.
     pub(crate) fn handle_hung_up<R: Ring>(&mut self, context: &mut Context<R>) -> Fate {
         self.cut(context)
+    }
+
+    /// The kernel does not watch for a reset any more.
+    pub(crate) fn handle_watch_ended<R: Ring>(&mut self, context: &mut Context<R>) {
+        self.socket.handle_watch_ended();
+        self.socket.touch(context);
     }
 
     /// A send has ended and gives its transmission back.
@@ -165,6 +172,8 @@ impl Connection {
         if let Some(exchange) = &mut self.exchange {
             exchange.handle_news(news, &mut self.socket, context);
             self.socket.touch(context);
+        } else {
+            task::let_go(news);
         }
     }
 
@@ -229,6 +238,7 @@ impl Connection {
                 return self.close(context);
             }
             self.socket.pace(0, context);
+            self.set_timer(context); // There is none where it was due while there was no buffer to hear the client with.
             return Fate::Open;
         };
         exchange.advance(&mut self.socket, context);
@@ -244,7 +254,7 @@ impl Connection {
                 return Fate::Open;
             }
         }
-        exchange.await_peer(context);
+        exchange.await_peer(self.socket.is_starved(), context);
         if exchange.receives() {
             let held = exchange.buffers_held();
             self.socket.pace(held, context);

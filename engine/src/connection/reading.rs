@@ -19,7 +19,7 @@ use crate::pipe::End;
 use crate::request::{self, Request};
 use crate::ring::Ring;
 use crate::shared::News;
-use crate::task;
+use crate::task::{self, Panicked};
 
 /// How many requests of one connection are handled in one round; the rest waits until others have had their turn.
 const REQUESTS_PER_ROUND: u32 = 64;
@@ -94,7 +94,7 @@ impl Exchange {
             Some((head, bytes)) => {
                 let mut request = self.admit(memory, head, bytes.into(), socket, context);
                 if context.supply.is_short() {
-                    request.copy_bytes();
+                    request.copy_bytes(&context.supply);
                 }
                 request
             }
@@ -231,10 +231,13 @@ impl Exchange {
         socket: &mut Socket,
         context: &mut Context<R>,
     ) -> bool {
-        let limit = context
-            .handler
-            .body_bytes_max(request)
-            .unwrap_or(context.limits.body_bytes_max);
+        let limit = match context.handler.body_bytes_max(request) {
+            Ok(limit) => limit.unwrap_or(context.limits.body_bytes_max),
+            Err(Panicked) => {
+                self.conclude(Outcome::Panicked, socket, context);
+                return false;
+            }
+        };
         let decoder = match Decoder::new(framing, limit) {
             Ok(decoder) => decoder,
             Err(error) => {

@@ -16,6 +16,8 @@ pub(crate) struct Socket {
     receiving: Receiving,
     /// It has brought a long body: several buffers are received at a time.
     in_bundles: bool,
+    /// Its receive is armed for that.
+    is_bundled: bool,
     /// The peer has sent its last byte.
     pub(super) ended: bool,
     /// Its reset is watched for, as nobody would see it while it is not received from.
@@ -49,6 +51,7 @@ impl Socket {
             served: 0,
             receiving: Receiving::Armed,
             in_bundles: false,
+            is_bundled: false,
             ended: false,
             watched: false,
             touched: false,
@@ -75,8 +78,15 @@ impl Socket {
     }
 
     /// The receive has had its last completion.
-    pub(super) fn handle_receive_ended(&mut self) {
+    pub(super) fn handle_receive_ended<R>(&mut self, context: &mut Context<R>) {
         self.receiving = Receiving::Off;
+        self.give_bundle_back(context);
+    }
+
+    fn give_bundle_back<R>(&mut self, context: &mut Context<R>) {
+        if std::mem::take(&mut self.is_bundled) {
+            context.supply.give_bundle_back();
+        }
     }
 
     /// The receive ended because the kernel had no buffer.
@@ -127,7 +137,8 @@ impl Socket {
                 self.receiving = Receiving::Ending;
             }
             Receiving::Off if held <= limit / 2 && !self.ended => {
-                context.ring.receive(self.descriptor, self.key, self.in_bundles);
+                self.is_bundled = self.in_bundles && context.supply.take_bundle();
+                context.ring.receive(self.descriptor, self.key, self.is_bundled);
                 self.receiving = Receiving::Armed;
             }
             _ => {}
@@ -139,6 +150,11 @@ impl Socket {
         }
     }
 
+    /// The kernel does not watch for its reset any more.
+    pub(super) fn handle_watch_ended(&mut self) {
+        self.watched = false;
+    }
+
     /// Closes the socket; what is received from now on belongs to nobody.
     pub(super) fn close<R: Ring>(&mut self, context: &mut Context<R>) {
         if self.receiving == Receiving::Armed {
@@ -147,6 +163,7 @@ impl Socket {
         if self.watched {
             context.ring.cancel_hang_up(self.key);
         }
+        self.give_bundle_back(context);
         context.shared.close(self.key);
         context.timers.clear(self.key.index());
         context.ring.close(self.descriptor);

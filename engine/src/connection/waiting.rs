@@ -16,9 +16,17 @@ const LOOKS: Millis = 4;
 
 impl Exchange {
     /// Notes since when the peer is waited for, where it is.
-    pub(super) fn await_peer<R>(&mut self, context: &Context<R>) {
+    pub(super) fn await_peer<R>(&mut self, is_starved: bool, context: &Context<R>) {
         match self.awaited(&context.limits) {
-            None => self.waiting_since = None,
+            None => {
+                // A handler that waits no longer for its body may do so again: its client has had that time.
+                if let Some(since) = self.waiting_since.take()
+                    && self.stage == Stage::Handling
+                    && !is_starved
+                {
+                    self.patience.pass(context.clock.now() - since, 0, context.limits.body);
+                }
+            }
             Some(_) if self.waiting_since.is_none() => self.waiting_since = Some(context.clock.now()),
             Some(_) => {}
         }
@@ -63,7 +71,10 @@ impl Exchange {
         let Some(inbound) = &self.inbound else { return false };
         inbound.decoder.is_some()
             && !inbound.is_done()
-            && (self.stage == Stage::Discarding || inbound.pipe.is_waited_for() || inbound.pipe.is_abandoned())
+            && (self.stage == Stage::Discarding
+                || inbound.pipe.is_waited_for()
+                // Who was not told to continue need not send what nobody will take (RFC 9110 §10.1.1).
+                || inbound.pipe.is_abandoned() && !self.request.expects_continue)
     }
 
     /// The deadline has passed. `Closed` where nothing can be said any more.

@@ -106,9 +106,9 @@ impl Accepting {
     /// When accepting is tried again, or ended, where that does not depend on a connection's end.
     pub(super) fn due_at(&self) -> Option<Millis> {
         match (self.state, self.stopping) {
-            (State::On, stopping) => stopping,
+            (State::Ending | State::Over, _) => None,
             (State::Retry(at), None) => Some(at),
-            _ => None,
+            (_, stopping) => stopping,
         }
     }
 

@@ -131,6 +131,7 @@ impl Harness {
     pub(crate) fn assert_empty(&self) {
         let usage = self.core.usage();
         assert_eq!(usage, crate::Usage::default(), "something is still held");
+        assert_eq!(self.core.context.supply.substitute_bytes(), 0, "and on the heap");
         assert!(
             self.ring.is_empty(),
             "the kernel still has something to do for the server"

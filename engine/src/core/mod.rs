@@ -30,6 +30,7 @@ use crate::handler::Handler;
 use crate::listener::Listener;
 use crate::ring::{Completion, Received, Ring, Wait};
 use crate::shared::{News, Shared};
+use crate::task;
 use crate::timers::Millis;
 use crate::usage::Usage;
 
@@ -134,6 +135,7 @@ impl<R: Ring> Core<R> {
 
     /// Works off what has completed, what the handlers' side reports, and what is due.
     fn work(&mut self) -> bool {
+        self.context.supply.take_note();
         let completions = self.handle_completions();
         self.context.counters.count_round(completions);
         let mut happened = completions > 0;
@@ -235,6 +237,11 @@ impl<R: Ring> Core<R> {
                     self.remove_if(key, fate);
                 }
             }
+            Completion::WatchEnded { key } => {
+                if let Some(connection) = self.connections.get_mut(key) {
+                    connection.handle_watch_ended(&mut self.context);
+                }
+            }
             Completion::Accepted { outcome, more } => {
                 self.accepting.handle(outcome, more, self.context.clock.now());
                 self.open_accepted();
@@ -283,8 +290,9 @@ impl<R: Ring> Core<R> {
         let mut news = std::mem::take(&mut self.news);
         self.context.shared.take_news(&mut news);
         for (key, news) in news.drain(..) {
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.handle_news(news, &mut self.context);
+            match self.connections.get_mut(key) {
+                Some(connection) => connection.handle_news(news, &mut self.context),
+                None => task::let_go(news),
             }
         }
         self.news = news;

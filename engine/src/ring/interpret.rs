@@ -49,11 +49,13 @@ pub(super) fn interpret(
                 transmission,
             })
         }
-        // A half-close is reported as well, and is none; the watch goes on.
-        Token::HangUp(key) => {
-            let hung_up = outcome.is_ok_and(|events| events as i32 & i32::from(libc::POLLHUP | libc::POLLERR) != 0);
-            hung_up.then_some(Completion::HungUp { key })
-        }
+        // A reset sets POLLERR. The end of one direction is reported as well, and so is that of both (POLLHUP, tcp(7)): they
+        // are none, and the watch goes on.
+        Token::HangUp(key) => match outcome {
+            Ok(events) if events as i32 & i32::from(libc::POLLERR) != 0 => Some(Completion::HungUp { key }),
+            Ok(_) if !more => Some(Completion::WatchEnded { key }),
+            Ok(_) | Err(_) => None,
+        },
         Token::Watch => Some(Completion::Readable),
         Token::Tick => Some(Completion::Ticked),
         Token::SendAtOnce(_) | Token::Unattended => None,

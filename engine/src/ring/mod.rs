@@ -33,6 +33,10 @@ pub(crate) use simulated::{Ended, Faults};
 pub(crate) use transmission::Transmission;
 pub(crate) use uring::Uring;
 
+/// What a receive takes at a time, where the kernel has bundles: a body of 16 KiB and its head in one go, and no more than
+/// twice that of one connection before others have had their turn.
+pub(crate) const BUNDLE_BYTES: usize = 32 << 10;
+
 /// The width of a tick.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
@@ -59,7 +63,8 @@ pub(crate) trait Ring {
     /// Ends the receiving of `key`. What was received before still arrives, and then a completion without `more`.
     fn cancel_receive(&mut self, key: Key);
 
-    /// Watches a connection that is not received from for its reset: one [`Completion::HungUp`].
+    /// Watches a connection that is not received from for its reset: one [`Completion::HungUp`], or
+    /// [`Completion::WatchEnded`] where the kernel gives up before.
     fn watch_hang_up(&mut self, socket: RawFd, key: Key);
 
     /// Ends that watch, without a completion.
@@ -181,6 +186,10 @@ pub(crate) enum Completion {
     },
     /// The connection was reset while it was not received from.
     HungUp {
+        key: Key,
+    },
+    /// The connection's reset is not watched for any more.
+    WatchEnded {
         key: Key,
     },
     /// The watched descriptor is readable.

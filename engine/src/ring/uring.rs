@@ -16,7 +16,7 @@ use super::calls;
 use super::interpret::{interpret, outcome, received};
 use super::setup::{has_bundles, setup};
 use super::token::Token;
-use super::{Completion, Received, Ring, Sending, TICK, Transmission, Wait};
+use super::{BUNDLE_BYTES, Completion, Received, Ring, Sending, TICK, Transmission, Wait};
 use crate::chunk::Chunk;
 use crate::error::Error;
 
@@ -25,10 +25,6 @@ const GIVE_BACK_LIMIT: Duration = Duration::from_millis(200);
 
 /// How many completions a round has room for before it needs more memory.
 const COMPLETIONS: usize = 256;
-
-/// What a receive takes at a time, where the kernel has bundles: a body of 16 KiB and its head in one go, and no more than
-/// twice that of one connection before others have had their turn.
-const BUNDLE_BYTES: usize = 32 << 10;
 
 /// One core's io_uring.
 ///
@@ -313,8 +309,7 @@ impl Ring for Uring {
     }
 
     fn watch_hang_up(&mut self, socket: RawFd, key: Key) {
-        // POLLHUP and POLLERR are reported without being asked for (poll(2)), and a reset causes both. So is a half-close,
-        // which must not end the watch.
+        // POLLERR, which a reset causes, is reported without being asked for (poll(2)).
         let entry = opcode::PollAdd::new(Fd(socket), 0).multi(true).build();
         self.push(entry.user_data(Token::HangUp(key).to_bits()));
     }

@@ -282,3 +282,51 @@ fn at_the_limit_of_connections_the_rest_waits_in_the_queue() {
         assert!(harness.ring.is_accepting(), "with room again it accepts");
     });
 }
+
+/// However accepting stands when the server is told to stop: it ends, and what waits in the queue is answered.
+#[test]
+fn a_stop_at_the_limit_of_connections_ends() {
+    harness::run(async || {
+        let mut harness = accepting(|config| {
+            config.connections_max = NonZeroU32::new(1);
+            config.drain_idle_timeout = Duration::from_millis(10);
+        });
+        let first = harness.ring.connect();
+        harness.run(0).await;
+        harness.core.control.give(Order::Drain);
+        harness.ring.complete(Completion::Readable);
+        harness.run(1).await;
+        harness.run(20).await;
+        assert!(harness.ring.is_closed(first), "it was idle");
+        let wait = harness.core.next_wait();
+        assert!(wait <= Some(Duration::from_millis(50)), "it would sleep for {wait:?}");
+        harness.run(60).await;
+        assert_eq!(harness.core.stopped(), Some(0));
+    });
+}
+
+/// The kernel may end a watch by itself, say where completions overflow.
+#[test]
+fn a_watch_that_ends_is_set_again() {
+    harness::run(async || {
+        let (mut harness, token) = waiting(|_| {});
+        let client = harness.ring.connect();
+        harness.ring.write(
+            client,
+            b"POST /never HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n",
+        );
+        harness.ring.write(client, &[b'x'; 50_000]);
+        harness.run(0).await;
+        let key = harness
+            .ring
+            .watched(client)
+            .expect("it is watched while it is not received from");
+        harness.ring.complete(Completion::WatchEnded { key });
+        harness.run(0).await;
+        assert_eq!(harness.ring.watches(client), 2);
+        harness.ring.end(client, Err(Errno(libc::ECONNRESET)));
+        harness.run(0).await;
+        assert_eq!(Rc::strong_count(&token), 2, "its handler is gone");
+        harness.assert_empty();
+    });
+}

@@ -1,7 +1,9 @@
 //! Clients that take more than their share: of time, of memory, of patience.
 
 use std::cell::Cell;
+use std::future::Future;
 use std::os::fd::RawFd;
+use std::task::Poll;
 
 use super::super::harness::{self, Harness};
 use super::super::*;
@@ -407,4 +409,127 @@ fn a_body_that_begins_to_be_waited_for_without_buffers_has_all_of_its_time() {
         harness.ring.write(client, b"lo");
         assert!(harness.at(client, 69_000).await.0.ends_with("\r\n\r\nhello"));
     });
+}
+
+#[test]
+fn who_says_nothing_is_not_kept_for_having_been_without_a_buffer() {
+    test(
+        |_| {},
+        async |mut harness| {
+            let client = harness.ring.connect();
+            harness.run(0).await;
+            let all: Vec<_> = std::iter::from_fn(|| harness.pool.take()).collect();
+            harness.ring.starve(client);
+            harness.run(1).await;
+            harness.run(20_000).await;
+            assert!(!harness.ring.is_closed(client), "it could not be heard");
+            drop(all);
+            harness.run(20_000).await;
+            harness.run(35_000).await;
+            assert!(harness.ring.is_closed(client));
+        },
+    );
+}
+
+/// Where the pool runs short, what lies on the heap instead is a few buffers for each connection, whatever its limits.
+#[test]
+fn what_lies_on_the_heap_instead_is_little_for_each() {
+    const CLIENTS: usize = 400;
+    let heap_of_each = |requests: &[&[u8]]| {
+        let mut bytes = 0;
+        harness::run(async || {
+            let service = async |request: Request| match request.path() {
+                "/never" => std::future::pending().await,
+                _ => Response::text("hello"),
+            };
+            let mut harness = Harness::new(service, |_| {});
+            let before = allocations::live_bytes();
+            for _ in 0..CLIENTS {
+                let client = harness.ring.connect();
+                harness.ring.stall(client, true);
+                requests.iter().for_each(|request| harness.ring.write(client, request));
+            }
+            harness.run(0).await;
+            bytes = (allocations::live_bytes() - before) / CLIENTS as isize;
+        });
+        bytes
+    };
+    // Uploads that nobody reads, and requests whose answers nobody reads; beside them one of each. What has not been received
+    // lies in the test's memory.
+    let upload: &[u8] = b"POST /never HTTP/1.1\r\nHost: x\r\nContent-Length: 30000\r\n\r\n";
+    let (piece, gets) = ([b'x'; 30_000], GET.repeat(38));
+    for (few, many) in [(vec![upload], vec![upload, &piece]), (vec![GET], vec![&gets, &gets])] {
+        let unread: usize = many.iter().map(|piece| piece.len()).sum();
+        let more = heap_of_each(&many) - heap_of_each(&few);
+        assert!(more < unread as isize + 3072, "{more} bytes of the heap for each");
+    }
+}
+
+/// A handler waits for the body for a while, does something else, and comes back: only what it waited for is charged.
+#[test]
+fn only_the_time_in_which_a_body_is_waited_for_counts() {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Does {
+        Waits,
+        SomethingElse,
+        Reads,
+    }
+    let does = Rc::new(Cell::new(Does::Waits));
+    let told = Rc::clone(&does);
+    let service = async move |request: Request| {
+        let mut body = request.body();
+        {
+            let mut next = std::pin::pin!(body.next());
+            std::future::poll_fn(|context| match next.as_mut().poll(context) {
+                Poll::Pending if told.get() == Does::Waits => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                _ => Poll::Ready(()),
+            })
+            .await;
+        }
+        while told.get() != Does::Reads {
+            yield_now().await;
+        }
+        Response::text(body.bytes(100).await.unwrap_or_default())
+    };
+    // When it stops to wait, when the body comes or it waits again, the status, and when that must be there.
+    for (stops, goes_on, sends, status, by) in [
+        (1_000, 40_000, true, "200", 40_000),
+        (20_000, 50_000, false, "", 58_000),
+        (20_000, 50_000, false, "408", 65_000),
+    ] {
+        let (does, service) = (Rc::clone(&does), service.clone());
+        harness::run(async || {
+            does.set(Does::Waits);
+            let mut harness = Harness::new(service, |_| {});
+            let client = harness.ring.connect();
+            let head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
+            harness.ring.write(client, head);
+            for _ in 0..8 {
+                harness.turn(0).await;
+            }
+            does.set(Does::SomethingElse);
+            for _ in 0..4 {
+                harness.turn(stops).await;
+            }
+            if sends {
+                harness.ring.write(client, b"hello");
+                harness.turn(goes_on).await;
+            }
+            does.set(Does::Reads);
+            for now in [goes_on, by] {
+                for _ in 0..8 {
+                    harness.turn(now).await;
+                }
+            }
+            let answer = String::from_utf8(harness.ring.read(client)).unwrap();
+            assert_eq!(
+                answer.get(9..12).unwrap_or_default(),
+                status,
+                "{stops} {goes_on} {by}: {answer}"
+            );
+        });
+    }
 }

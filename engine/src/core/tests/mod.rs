@@ -336,16 +336,20 @@ fn a_flood_of_unread_pipelined_requests_is_held_back() {
 /// comes, takes none of it along.
 #[test]
 fn the_last_answer_is_not_lost_to_what_comes_behind_its_request() {
-    for blocked in [0, 1, 3] {
-        for sent_in_turn in 0..8 {
+    // One that fits into a block, and one that does not.
+    for (path, end) in [("/a", "\r\n\r\nGET /a"), ("/long", "long long ")] {
+        for (blocked, sent_in_turn) in [0, 1, 3]
+            .into_iter()
+            .flat_map(|blocked| (0..8).map(move |turn| (blocked, turn)))
+        {
             test(
                 |_| {},
                 async |mut harness| {
+                    let which = format!("{path} {blocked} {sent_in_turn}");
                     harness.ring.faults(|faults| faults.steps_blocked = blocked);
                     let client = harness.ring.connect();
-                    harness
-                        .ring
-                        .write(client, b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+                    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+                    harness.ring.write(client, request.as_bytes());
                     for turn in 0..8 {
                         if turn == sent_in_turn {
                             harness.ring.write(client, b"GET /b HTTP/1.1\r\n");
@@ -353,12 +357,9 @@ fn the_last_answer_is_not_lost_to_what_comes_behind_its_request() {
                         harness.turn(0).await;
                     }
                     let (answer, _) = harness.at(client, 0).await;
-                    assert!(
-                        answer.ends_with("\r\n\r\nGET /a"),
-                        "{blocked} {sent_in_turn}: {answer:?}"
-                    );
+                    assert!(answer.ends_with(end), "{which}: {answer:?}");
                     harness.run(10_000).await;
-                    assert_eq!(harness.ring.ended(client), Ended::Closed, "{blocked} {sent_in_turn}");
+                    assert_eq!(harness.ring.ended(client), Ended::Closed, "{which}");
                 },
             );
         }
@@ -423,4 +424,57 @@ fn a_client_that_sends_on_without_end_is_cut() {
             assert!(answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
         },
     );
+}
+
+/// RFC 9110 §10.1.1: who awaits `100 Continue`, and is not told, owes no body.
+#[test]
+fn a_client_that_was_not_told_to_continue_is_not_waited_for() {
+    let service = async |request: Request| {
+        drop(request);
+        std::future::pending::<Response>().await
+    };
+    harness::run(async || {
+        let mut harness = Harness::new(service, |_| {});
+        let client = harness.ring.connect();
+        let request = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+        harness.ring.write(client, request);
+        harness.run(0).await;
+        assert_eq!(harness.at(client, 100_000).await, (String::new(), false));
+        // Who sends it all the same has to send it whole.
+        harness.ring.write(client, b"hel");
+        harness.run(100_000).await;
+        assert!(harness.at(client, 140_000).await.0.starts_with("HTTP/1.1 408 "));
+    });
+}
+
+/// The handler has answered, and somebody still holds the body and does not read it: what is left of it is thrown away.
+#[test]
+fn a_body_that_is_held_and_not_read_does_not_stop_the_connection() {
+    let held = Rc::<RefCell<Vec<crate::Body>>>::default();
+    let holder = Rc::clone(&held);
+    let service = async move |request: Request| {
+        if request.path() == "/held" {
+            holder.borrow_mut().push(request.body());
+            for _ in 0..100 {
+                yield_now().await; // Until as much of it lies here as may.
+            }
+        }
+        Response::text("answered")
+    };
+    harness::run(async || {
+        let mut harness = Harness::new(service, |_| {});
+        let client = harness.ring.connect();
+        harness.ring.write(
+            client,
+            b"POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\n\r\n",
+        );
+        harness.ring.write(client, &[b'x'; 40_000]);
+        harness.ring.write(client, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        for _ in 0..200 {
+            harness.turn(0).await;
+        }
+        let (answers, _) = harness.at(client, 0).await;
+        assert_eq!(answers.matches("HTTP/1.1 200").count(), 2, "{answers}");
+        held.borrow_mut().clear();
+    });
 }

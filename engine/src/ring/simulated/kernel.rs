@@ -95,6 +95,8 @@ pub(super) struct Peer {
     pub(super) in_bundles: bool,
     /// Its reset is watched for.
     pub(super) watched: Option<Key>,
+    /// How often that was asked for.
+    pub(super) watches: usize,
     /// Bytes on their way to the server, one receive each.
     pub(super) pieces: VecDeque<Vec<u8>>,
     /// What comes behind them.
@@ -211,7 +213,7 @@ impl Kernel {
                 piece.drain(..count);
                 if piece.is_empty() {
                     peer.pieces.pop_front();
-                } else if !peer.receiving_once && behind < faults.bundle_buffers_max {
+                } else if peer.in_bundles && !peer.receiving_once && behind < faults.bundle_buffers_max {
                     goes_on = true;
                 }
                 Ok(Some(buffer.freeze()))

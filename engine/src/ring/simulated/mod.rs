@@ -119,9 +119,32 @@ impl Simulated {
         self.with(|kernel| kernel.accepting)
     }
 
+    /// The receive from a client ends for want of a buffer before there are bytes: the kernel looks for both in this order.
+    pub(crate) fn starve(&self, client: RawFd) {
+        self.with(|kernel| {
+            if let Some(key) = kernel.peer(client).receiving.take() {
+                kernel.completions.push_back(Completion::NothingReceived {
+                    key,
+                    outcome: Err(Errno(libc::ENOBUFS)),
+                    more: false,
+                });
+            }
+        });
+    }
+
     /// Injects a completion of the test's own making.
     pub(crate) fn complete(&self, completion: Completion) {
         self.with(|kernel| kernel.completions.push_back(completion));
+    }
+
+    /// The key under which the client's reset is watched for.
+    pub(crate) fn watched(&self, client: RawFd) -> Option<Key> {
+        self.with(|kernel| kernel.peer(client).watched)
+    }
+
+    /// How often that watch was set.
+    pub(crate) fn watches(&self, client: RawFd) -> usize {
+        self.with(|kernel| kernel.peer(client).watches)
     }
 
     /// The key under which the server knows a client.
@@ -192,7 +215,10 @@ impl Ring for Simulated {
     }
 
     fn watch_hang_up(&mut self, socket: RawFd, key: Key) {
-        self.with(|kernel| kernel.peer(socket).watched = Some(key));
+        self.with(|kernel| {
+            kernel.peer(socket).watched = Some(key);
+            kernel.peer(socket).watches += 1;
+        });
     }
 
     fn cancel_hang_up(&mut self, key: Key) {
