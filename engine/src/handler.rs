@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::request::Request;
 use crate::response::Response;
 use crate::service::Service;
-use crate::task::{self, Contained, Panicked};
+use crate::task::{Contained, Panicked};
 
 /// A core's service behind one object, so that everything else is compiled once, whatever the service.
 pub(crate) trait Handler {
@@ -61,13 +61,19 @@ impl Answer {
         }
         match &*place {
             Some(response) if response.owns_nothing() => std::mem::forget(place.take()),
-            _ => task::let_go(place.take()),
+            _ => clear(&mut place),
         }
     }
 
     fn take(&self) -> Option<Response> {
         self.0.borrow_mut().take()
     }
+}
+
+/// Drops a response where it lies. A panic in that ends nothing else.
+#[inline(never)]
+fn clear(place: &mut Option<Response>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| *place = None));
 }
 
 /// A call after its first poll.

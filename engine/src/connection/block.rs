@@ -8,7 +8,8 @@ use crate::supply::{Substitute, Supply};
 
 pub(super) enum Block {
     Pooled(Buffer),
-    Heap(Substitute),
+    /// Boxed, so that the others stay as small as a buffer.
+    Heap(Box<Substitute>),
 }
 
 impl Block {
@@ -16,7 +17,7 @@ impl Block {
     pub(super) fn new(supply: &Supply) -> Block {
         match supply.take() {
             Some(buffer) => Block::Pooled(buffer),
-            None => Block::Heap(supply.substitute(supply.pool().buffer_bytes())),
+            None => Block::Heap(Box::new(supply.substitute(supply.pool().buffer_bytes()))),
         }
     }
 
@@ -32,7 +33,8 @@ impl Block {
     pub(super) fn copy(&mut self, bytes: &[u8]) -> bool {
         match self {
             Block::Pooled(buffer) => buffer.extend_from_slice(bytes).is_ok(),
-            Block::Heap(Substitute { bytes: heap, .. }) => {
+            Block::Heap(substitute) => {
+                let heap = &mut substitute.bytes;
                 let fits = bytes.len() <= heap.capacity() - heap.len();
                 if fits {
                     heap.extend_from_slice(bytes);
@@ -55,7 +57,8 @@ impl Block {
     pub(super) fn encode(&mut self, head: &response::Head<'_>) -> bool {
         match self {
             Block::Pooled(buffer) => fill(buffer, |out| response::encode(head, out)),
-            Block::Heap(Substitute { bytes: heap, .. }) => {
+            Block::Heap(substitute) => {
+                let heap = &mut substitute.bytes;
                 let start = heap.len();
                 heap.resize(heap.capacity(), 0);
                 let encoded = response::encode(head, &mut heap[start..]);
@@ -70,7 +73,7 @@ impl Block {
     pub(super) fn seal(self) -> Chunk {
         match self {
             Block::Pooled(buffer) => buffer.freeze().into(),
-            Block::Heap(heap) => heap.into(),
+            Block::Heap(heap) => (*heap).into(),
         }
     }
 }

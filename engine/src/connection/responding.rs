@@ -36,11 +36,7 @@ impl Exchange {
     pub(super) fn respond<R: Ring>(&mut self, response: &mut Response, socket: &mut Socket, context: &mut Context<R>) {
         self.request.keep_alive &= !response.close && !context.draining;
         if response.lines.status == StatusCode::RESET_CONTENT {
-            // RFC 9110 §15.3.6: it has no content, which has to be said.
-            task::let_go(std::mem::replace(
-                &mut response.body,
-                ResponseBody::Whole(Chunk::default()),
-            ));
+            empty(response); // RFC 9110 §15.3.6: it has no content, which has to be said.
         }
         if self.inbound.is_some() && self.leaves_too_much(response, context) {
             self.request.keep_alive = false;
@@ -374,6 +370,13 @@ impl Exchange {
             date: clock.date(),
         }
     }
+}
+
+/// Takes its content away.
+#[cold]
+fn empty(response: &mut Response) {
+    let body = std::mem::replace(&mut response.body, ResponseBody::Whole(Chunk::default()));
+    task::let_go(body);
 }
 
 /// RFC 9110 §6.4.1: these never have content.
