@@ -6,6 +6,8 @@ use std::ops::Deref;
 use bytes::Bytes;
 use ringlane_pool::View;
 
+use crate::supply::Substitute;
+
 /// A piece of a request's or a response's body.
 ///
 /// What arrives is a view of the pooled buffer into which the kernel received it; the buffer goes back to the pool when
@@ -28,6 +30,8 @@ enum Storage {
     Static(&'static [u8]),
     Pooled(View),
     Bytes(Bytes),
+    /// Counted for as long as somebody has it, as a pooled buffer is.
+    Substitute(Bytes),
 }
 
 impl Chunk {
@@ -46,7 +50,7 @@ impl Chunk {
         match &mut self.0 {
             Storage::Static(bytes) => *bytes = &bytes[count..],
             Storage::Pooled(view) => view.advance(count),
-            Storage::Bytes(bytes) => bytes::Buf::advance(bytes, count),
+            Storage::Bytes(bytes) | Storage::Substitute(bytes) => bytes::Buf::advance(bytes, count),
         }
     }
 
@@ -62,17 +66,18 @@ impl Chunk {
         match &mut self.0 {
             Storage::Static(bytes) => *bytes = &bytes[..count],
             Storage::Pooled(view) => view.truncate(count),
-            Storage::Bytes(bytes) => bytes.truncate(count),
+            Storage::Bytes(bytes) | Storage::Substitute(bytes) => bytes.truncate(count),
         }
         rest
     }
 
-    /// The bytes, free to leave the core: copied if they lie in a pooled buffer, else as they are.
+    /// The bytes, free to leave the core: copied if they lie in memory of the core's, such as a pooled buffer, else as they are.
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
             Storage::Static(bytes) => Bytes::from_static(bytes),
             Storage::Pooled(view) => Bytes::copy_from_slice(&view),
             Storage::Bytes(bytes) => bytes,
+            Storage::Substitute(bytes) => Bytes::copy_from_slice(&bytes),
         }
     }
 }
@@ -90,7 +95,7 @@ impl Deref for Chunk {
         match &self.0 {
             Storage::Static(bytes) => bytes,
             Storage::Pooled(view) => view,
-            Storage::Bytes(bytes) => bytes,
+            Storage::Bytes(bytes) | Storage::Substitute(bytes) => bytes,
         }
     }
 }
@@ -116,6 +121,12 @@ impl From<View> for Chunk {
 impl From<Bytes> for Chunk {
     fn from(bytes: Bytes) -> Chunk {
         Chunk(Storage::Bytes(bytes))
+    }
+}
+
+impl From<Substitute> for Chunk {
+    fn from(substitute: Substitute) -> Chunk {
+        Chunk(Storage::Substitute(Bytes::from_owner(substitute)))
     }
 }
 

@@ -10,7 +10,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use ringlane_pool::{Buffer, Pool, View};
 
 use crate::chunk::Chunk;
@@ -27,7 +26,7 @@ pub(crate) struct Supply {
     buffer_bits: u32,
     /// Bytes of heads that span buffers and are gathered on the heap.
     head_bytes: usize,
-    /// Bytes of [`Substitute`]s. They may be let go of on whatever thread.
+    /// Bytes of [`Substitute`]s. `Bytes` want it to be shared between threads, which it is not.
     substitute_bytes: Arc<AtomicUsize>,
     /// With so many buffers held, only as much is left as receiving should have for itself: ready-made, since every request
     /// asks for it twice. It takes note of substitutes once a round.
@@ -92,7 +91,6 @@ impl Supply {
             0 => usize::MAX,
             quarter => (self.buffers_max - quarter + 1).saturating_sub(self.buffers_on_heap()),
         };
-        debug_assert!(self.is_short() == (self.left() < self.buffers_max / 4) || self.buffers_max < 4);
     }
 
     fn set_head_bytes(&mut self, bytes: usize) {
@@ -162,9 +160,14 @@ impl Supply {
         self.head_bytes
     }
 
+    /// Whether one more receive may be armed for bundles.
+    pub(crate) fn has_bundle(&self) -> bool {
+        (self.bundles + 1) * BUNDLE_BYTES <= (self.buffers_max << self.buffer_bits) / 4
+    }
+
     /// One more receive is armed for bundles, if it may be.
     pub(crate) fn take_bundle(&mut self) -> bool {
-        let may = (self.bundles + 1) * BUNDLE_BYTES <= (self.buffers_max << self.buffer_bits) / 4;
+        let may = self.has_bundle();
         self.bundles += usize::from(may);
         may
     }
@@ -209,12 +212,6 @@ impl Drop for Substitute {
 impl AsRef<[u8]> for Substitute {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
-    }
-}
-
-impl From<Substitute> for Chunk {
-    fn from(substitute: Substitute) -> Chunk {
-        Bytes::from_owner(substitute).into()
     }
 }
 
@@ -296,11 +293,15 @@ mod tests {
         let view = supply.substitute(4096);
         supply.take_note();
         assert!(supply.is_short() && supply.take().is_none());
-        // Whoever has the last part of it, and on whatever thread.
-        let kept = copies.pop().map(Chunk::into_bytes);
+        let part = copies[0].split_off(3);
+        // What leaves the core is no longer its business.
+        let gone = copies.pop().map(Chunk::into_bytes);
         drop((copies, view));
-        assert_eq!(supply.substitute_bytes(), 1024);
-        std::thread::spawn(move || drop(kept)).join().unwrap();
+        assert_eq!(
+            (supply.substitute_bytes(), &part[..], gone.as_deref()),
+            (1024, &b"ied"[..], Some(&b"copied"[..]))
+        );
+        drop(part);
         supply.take_note();
         assert!(supply.substitute_bytes() == 0 && supply.share() == 4 && !supply.is_short());
     }

@@ -22,7 +22,10 @@ impl Exchange {
     /// The handler has come to an end.
     pub(super) fn conclude<R: Ring>(&mut self, outcome: Outcome, socket: &mut Socket, context: &mut Context<R>) {
         match outcome {
-            Outcome::Response(mut response) => self.respond(&mut response, socket, context),
+            Outcome::Response(mut response) => {
+                self.respond(&mut response, socket, context);
+                task::let_go(response);
+            }
             Outcome::Panicked => {
                 context.report(&Event::HandlerPanicked);
                 self.drop_pipes(BodyError::Closed);

@@ -112,7 +112,11 @@ impl Socket {
     /// A long body comes: several buffers are received at a time from now on. That costs the kernel a little more for each
     /// receive, so that who sends none is spared it.
     pub(super) fn receive_in_bundles<R: Ring>(&mut self, context: &mut Context<R>) {
-        if !std::mem::replace(&mut self.in_bundles, true) && self.receiving == Receiving::Armed {
+        if self.in_bundles || !context.supply.has_bundle() {
+            return;
+        }
+        self.in_bundles = true;
+        if self.receiving == Receiving::Armed {
             context.ring.cancel_receive(self.key);
             self.receiving = Receiving::Turning;
         }

@@ -141,12 +141,12 @@ impl Exchange {
     }
 
     fn handle_body_progress<R>(&mut self, bytes: usize, context: &mut Context<R>) {
-        if let Some(since) = self.waiting_since.take() {
-            self.patience
-                .pass(context.clock.now() - since, bytes as u64, context.limits.body);
-            if self.patience.left() == 0 {
-                self.time_body_out(context);
-            }
+        // What comes while nobody waits makes up for what was waited before.
+        let waited = self.waiting_since.take().map(|since| context.clock.now() - since);
+        self.patience
+            .pass(waited.unwrap_or(0), bytes as u64, context.limits.body);
+        if waited.is_some() && self.patience.left() == 0 {
+            self.time_body_out(context);
         }
     }
 }

@@ -492,20 +492,23 @@ fn only_the_time_in_which_a_body_is_waited_for_counts() {
         while told.get() != Does::Reads {
             yield_now().await;
         }
-        Response::text(body.bytes(100).await.unwrap_or_default())
+        Response::text(body.bytes(10_000).await.unwrap_or_default())
     };
-    // When it stops to wait, when the body comes or it waits again, the status, and when that must be there.
-    for (stops, goes_on, sends, status, by) in [
-        (1_000, 40_000, true, "200", 40_000),
-        (20_000, 50_000, false, "", 58_000),
-        (20_000, 50_000, false, "408", 65_000),
+    // When it stops to wait; how much of the body comes then, and when it goes on; the status, and when that must be there.
+    for (stops, sends, goes_on, status, by) in [
+        (1_000, 10_000, 40_000, "200", 40_000),
+        (20_000, 0, 50_000, "", 58_000),
+        (20_000, 0, 50_000, "408", 65_000),
+        // At 240 bytes a second these make up for all of it.
+        (20_000, 9_000, 50_000, "", 75_000),
+        (20_000, 9_000, 50_000, "408", 90_000),
     ] {
         let (does, service) = (Rc::clone(&does), service.clone());
         harness::run(async || {
             does.set(Does::Waits);
             let mut harness = Harness::new(service, |_| {});
             let client = harness.ring.connect();
-            let head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
+            let head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n";
             harness.ring.write(client, head);
             for _ in 0..8 {
                 harness.turn(0).await;
@@ -514,8 +517,8 @@ fn only_the_time_in_which_a_body_is_waited_for_counts() {
             for _ in 0..4 {
                 harness.turn(stops).await;
             }
-            if sends {
-                harness.ring.write(client, b"hello");
+            harness.ring.write(client, &vec![b'x'; sends]);
+            for _ in 0..16 {
                 harness.turn(goes_on).await;
             }
             does.set(Does::Reads);
