@@ -21,7 +21,7 @@ impl Exchange {
             None => {
                 // A handler that waits no longer for its body may do so again: its client has had that time.
                 if let Some(since) = self.waiting_since.take()
-                    && self.stage == Stage::Handling
+                    && matches!(self.stage, Stage::Handling | Stage::Streaming)
                     && !is_starved
                 {
                     self.patience.pass(context.clock.now() - since, 0, context.limits.body);
