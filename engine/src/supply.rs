@@ -87,10 +87,15 @@ impl Supply {
 
     /// Takes note of how much lies on the heap.
     pub(crate) fn take_note(&mut self) {
-        self.short_from = match self.buffers_max / 4 {
+        let (quarter, on_heap) = (self.buffers_max / 4, self.buffers_on_heap());
+        self.short_from = match quarter {
             0 => usize::MAX,
-            quarter => (self.buffers_max - quarter + 1).saturating_sub(self.buffers_on_heap()),
+            _ => (self.buffers_max - quarter + 1).saturating_sub(on_heap),
         };
+        debug_assert_eq!(
+            self.is_short(),
+            self.buffers_max.saturating_sub(self.pool.counts().held + on_heap) < quarter
+        );
     }
 
     fn set_head_bytes(&mut self, bytes: usize) {

@@ -90,31 +90,15 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 }
 
 /// What most names of fields are made of.
-const USUAL_TOKEN: Usual<1> = Usual {
-    letters: true,
-    ranges: [(b'-', b'-')],
-    above_ascii: false,
-};
+const USUAL_TOKEN: Usual<1> = Usual::letters_and([(b'-', b'-')]);
 const USUAL_VALUE: Usual<1> = Usual {
     letters: false,
     ranges: [(b' ', b'~')],
     above_ascii: true,
 };
-const USUAL_PATH: Usual<1> = Usual {
-    letters: true,
-    ranges: [(b'&', b';')],
-    above_ascii: false,
-};
-const USUAL_QUERY: Usual<2> = Usual {
-    letters: true,
-    ranges: [(b'&', b';'), (b'=', b'=')],
-    above_ascii: false,
-};
-const USUAL_REG_NAME: Usual<2> = Usual {
-    letters: true,
-    ranges: [(b'-', b'.'), (b'0', b'9')],
-    above_ascii: false,
-};
+const USUAL_PATH: Usual<1> = Usual::letters_and([(b'&', b';')]);
+const USUAL_QUERY: Usual<2> = Usual::letters_and([(b'&', b';'), (b'=', b'=')]);
+const USUAL_REG_NAME: Usual<2> = Usual::letters_and([(b'-', b'.'), (b'0', b'9')]);
 
 /// Bytes of the longest token at the start of `bytes`, which may be none.
 #[inline]

@@ -19,6 +19,17 @@ pub(crate) struct Usual<const RANGES: usize> {
     pub(crate) above_ascii: bool,
 }
 
+impl<const RANGES: usize> Usual<RANGES> {
+    /// The letters of ASCII, and ranges of it beside them.
+    pub(crate) const fn letters_and(ranges: [(u8, u8); RANGES]) -> Self {
+        Self {
+            letters: true,
+            ranges,
+            above_ascii: false,
+        }
+    }
+}
+
 /// How many of `bytes`, from the first on, are usual, as far as whole words can tell: the byte behind them is unusual, or one of
 /// the last seven.
 #[inline(always)]
@@ -43,16 +54,8 @@ pub(crate) fn usual_len<const RANGES: usize>(bytes: &[u8], usual: &Usual<RANGES>
 mod tests {
     use super::*;
 
-    const LETTERS: Usual<0> = Usual {
-        letters: true,
-        ranges: [],
-        above_ascii: false,
-    };
-    const NAMES: Usual<2> = Usual {
-        letters: true,
-        ranges: [(b'-', b'.'), (b'0', b'9')],
-        above_ascii: false,
-    };
+    const LETTERS: Usual<0> = Usual::letters_and([]);
+    const NAMES: Usual<2> = Usual::letters_and([(b'-', b'.'), (b'0', b'9')]);
     const ALL_BUT_BRACES: Usual<4> = Usual {
         letters: true,
         ranges: [(0x7f, 0x7f), (b'[', b'`'), (0, 0), (1, b'@')],
